@@ -1,0 +1,32 @@
+# `make demo` and `make test` do all the set-up by themselves.
+UV := ./scripts/uv
+RUN := $(UV) run --frozen
+
+.PHONY: setup demo test check types style layers unit clean
+.DEFAULT_GOAL := demo
+
+setup:
+	@$(UV) sync --frozen --quiet
+
+demo: setup
+	$(RUN) tadmor demo -o demo
+
+test: check unit
+
+check: style types layers
+
+style: setup
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+
+types: setup
+	$(RUN) mypy
+
+layers: setup
+	$(RUN) lint-imports --no-cache
+
+unit: setup
+	$(RUN) pytest
+
+clean:
+	rm -rf .venv .tools demo
