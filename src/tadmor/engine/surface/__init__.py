@@ -1,0 +1,1 @@
+"""The surface of what was photographed: meshing, cleaning, unwrapping, texturing, evidence. Arrays in, arrays out."""
