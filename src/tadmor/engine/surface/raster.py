@@ -1,10 +1,10 @@
 """Which triangle does each pixel of a pinhole camera see, and how far away.
 
 The edge functions are determinants of the pixel's ray and the triangle's corners (2D homogeneous rasterisation: Olano
-and Greer, "Triangle scan conversion using 2D homogeneous coordinates", 1997), so a triangle that reaches behind the camera
-needs no clipping, and the answer is the one a ray caster gives. Two triangles that share an edge evaluate it to exactly
-opposite numbers, so the fill rule leaves neither cracks nor pixels drawn twice. That exactness is why the kernels are
-compiled without fastmath: a fused multiply-add would break the symmetry.
+and Greer, "Triangle scan conversion using 2D homogeneous coordinates", 1997), so a triangle that reaches behind the
+camera needs no clipping, and the answer is the one a ray caster gives. Two triangles that share an edge evaluate it to
+exactly opposite numbers, so the fill rule leaves neither cracks nor pixels drawn twice. That exactness is why the
+kernels are compiled without fastmath: a fused multiply-add would break the symmetry.
 """
 
 from __future__ import annotations
