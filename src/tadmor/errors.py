@@ -64,6 +64,10 @@ MESSAGES: dict[str, Message] = {
         "Writing {what} needs the package {package}, which is not installed.",
         "Install it with: pip install 'tadmor[{extra}]'",
     ),
+    "model-unreadable": Message(
+        "{path} cannot be read as {format}: {reason}.",
+        "Export the model again (for PLY: binary little-endian, triangles only) and use that file.",
+    ),
     # one photograph (these become verdicts in the report; they stop nobody else's photo)
     "photo-empty": Message("{name} is empty (0 bytes).", "Copy it again from the camera or phone."),
     "photo-not-an-image": Message("{name} is not a photograph ({found}).", "Leave it out, or export it as JPEG."),
