@@ -2,7 +2,8 @@
 
 Conventions, stated once for the whole engine:
 
-* An image array is indexed [row, column]; an image point is (x, y) = (column, row). Pixel centres lie at integers: (0, 0)
+* An image array is indexed [row, column]; an image point is (x, y) = (column, row). Pixel centres lie at integers: (0,
+0)
   is the centre of the top left pixel. COLMAP puts that centre at (0.5, 0.5); only `colmap.py` and files in COLMAP's format know.
 * Camera frames: x right, y down, z forwards. `cam_from_world` maps world to camera: x_cam = R x_world + t.
 * World: after the cameras step, Y up. Units are metres where `Scene.metric` says so, otherwise arbitrary.
@@ -28,7 +29,8 @@ Bool = NDArray[np.bool_]
 class Lens:
     """A camera with radial distortion (COLMAP's RADIAL model, two coefficients; square pixels).
 
-    `width`, `height` in pixels; `focal_px`; principal point `cx`, `cy` with pixel centres at integers; `k1`, `k2` dimensionless.
+    `width`, `height` in pixels; `focal_px`; principal point `cx`, `cy` with pixel centres at integers; `k1`, `k2`
+    dimensionless.
     """
 
     width: int
@@ -43,7 +45,13 @@ class Lens:
         """Return the lens of the same photo resized to `width` x `height` pixels."""
         s = width / self.width
         return Lens(
-            width, height, self.focal_px * s, (self.cx + 0.5) * s - 0.5, (self.cy + 0.5) * height / self.height - 0.5, self.k1, self.k2
+            width,
+            height,
+            self.focal_px * s,
+            (self.cx + 0.5) * s - 0.5,
+            (self.cy + 0.5) * height / self.height - 0.5,
+            self.k1,
+            self.k2,
         )
 
     @property
@@ -57,7 +65,9 @@ class Lens:
         return replace(self, k1=0.0, k2=0.0)
 
     def distort(self, points: F64) -> F64:
-        """Map normalised image coordinates (..., 2) of an ideal pinhole to distorted image points (..., 2) in pixels."""
+        """Map normalised image coordinates (..., 2) of an ideal pinhole to distorted image points (..., 2) in
+        pixels.
+        """
         r2 = (points**2).sum(-1, keepdims=True)
         return points * (1 + r2 * (self.k1 + r2 * self.k2)) * self.focal_px + np.array([self.cx, self.cy])
 
@@ -89,7 +99,9 @@ class View:
         return points
 
     def projection(self, lens: Lens | None = None) -> F64:
-        """(3, 4) matrix from homogeneous world points to homogeneous image points of the undistorted photo (or of `lens`)."""
+        """(3, 4) matrix from homogeneous world points to homogeneous image points of the undistorted photo (or of
+        `lens`).
+        """
         k = (lens or self.lens).matrix
         return np.hstack([k @ self.rotation, (k @ self.translation)[:, None]])
 

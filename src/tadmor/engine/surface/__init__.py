@@ -1,1 +1,1 @@
-"""The surface of what was photographed: meshing, cleaning, unwrapping, texturing, evidence. Arrays in, arrays out."""
+"""From an oriented point cloud to a textured, evidence-carrying mesh. Arrays in, arrays out."""

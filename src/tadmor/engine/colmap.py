@@ -1,0 +1,381 @@
+"""The engine's only door to pycolmap: features, two-view geometry, mapping, Poisson meshing, COLMAP's text format.
+
+pycolmap must not be imported before numba has compiled something in the process (its bundled zlib and LLVM's clash: "double free");
+`engine/__init__` sees to the order. Image points cross this module's border with pixel centres at integers (see
+scene.py).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pycolmap
+from numpy.typing import NDArray
+
+from tadmor.engine.scene import F32, F64, U8, Lens, Scene, View
+
+pycolmap.logging.minloglevel = 2
+CAMERA_MODEL = "SIMPLE_RADIAL"
+DEFAULT_FOCAL_FACTOR = 1.2
+"""Focal length over the long side of the photo where EXIF says nothing (COLMAP's default)."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Features:
+    """SIFT features of one photo: `points` (n, 2) float32 image points of the full-size photo, `scales` (n,) float32
+    pixels, largest first, `descriptors` (n, 128) uint8 (RootSIFT times 512).
+    """
+
+    points: F32
+    scales: F32
+    descriptors: U8
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PhotoToMap:
+    """What mapping needs of one photo. `group`: photos with the same number share one camera. `focal_px` from EXIF or
+    None.
+    """
+
+    photo: str
+    name: str
+    width: int
+    height: int
+    focal_px: float | None
+    group: int
+    points: F32
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class VerifiedPair:
+    """Matches of two photos that agree with one relative pose or homography: `matches` (m, 2) uint32 rows of the two
+    features.
+
+    `configuration` is COLMAP's TwoViewGeometryConfiguration number; `geometry` (3, 3, 3) holds E, F and H (zeros where
+    not estimated).
+    """
+
+    first: int
+    second: int
+    matches: NDArray[np.uint32]
+    configuration: int
+    geometry: F64
+
+
+def extract_sift(images: Sequence[U8], *, max_features: int, first_octave: int, threads: int) -> list[Features]:
+    """Detect SIFT features (Lowe 2004, VLFeat's implementation) in grey images (h, w) uint8 and describe them as
+    RootSIFT.
+
+    The images are handed over in one go because pycolmap's array interface holds the GIL: its own threads do not.
+    """
+    options = pycolmap.FeatureExtractionOptions()
+    options.max_image_size = max(max(image.shape) for image in images)
+    options.num_threads = threads
+    options.sift.max_num_features = max_features
+    options.sift.first_octave = first_octave
+    with tempfile.TemporaryDirectory(prefix="tadmor-") as folder:
+        names = [f"{i:04d}.pgm" for i in range(len(images))]
+        for name, image in zip(names, images, strict=True):
+            cv2.imwrite(str(Path(folder) / name), image)
+        path = Path(folder) / "features.db"
+        pycolmap.extract_features(
+            path,
+            folder,
+            image_names=names,
+            camera_mode=pycolmap.CameraMode.PER_IMAGE,
+            extraction_options=options,
+            device=pycolmap.Device.cpu,
+        )
+        database = pycolmap.Database.open(path)
+        found = []
+        for name in names:
+            image = database.read_image_with_name(name)
+            if image is None:
+                found.append(
+                    Features(np.zeros((0, 2), np.float32), np.zeros(0, np.float32), np.zeros((0, 128), np.uint8))
+                )
+            else:
+                found.append(
+                    _largest_first(
+                        database.read_keypoints(image.image_id), database.read_descriptors(image.image_id).data
+                    )
+                )
+        database.close()
+    return found
+
+
+def _largest_first(keypoints: NDArray[Any], descriptors: NDArray[Any]) -> Features:
+    keypoints = np.asarray(keypoints, np.float32)
+    if not len(keypoints):
+        return Features(np.zeros((0, 2), np.float32), np.zeros(0, np.float32), np.zeros((0, 128), np.uint8))
+    if keypoints.shape[1] == 6:  # an affine shape: its area's root is the scale
+        scales = np.sqrt(np.abs(keypoints[:, 2] * keypoints[:, 5] - keypoints[:, 3] * keypoints[:, 4]))
+    else:
+        scales = keypoints[:, 2]
+    order = np.argsort(-scales, kind="stable")
+    return Features(
+        keypoints[order, :2] - np.float32(0.5),
+        scales[order].astype(np.float32),
+        np.asarray(descriptors, np.uint8)[order],
+    )
+
+
+def _camera(camera_id: int, width: int, height: int, focal_px: float | None) -> Any:
+    focal = focal_px or DEFAULT_FOCAL_FACTOR * max(width, height)
+    camera = pycolmap.Camera.create_from_model_name(camera_id, CAMERA_MODEL, focal, width, height)
+    camera.has_prior_focal_length = focal_px is not None
+    return camera
+
+
+def verify_pair(
+    one: PhotoToMap,
+    two: PhotoToMap,
+    matches: NDArray[np.uint32],
+    indices: tuple[int, int],
+    *,
+    seed: int,
+    min_inliers: int = 15,
+) -> VerifiedPair | None:
+    """Keep the matches (m, 2) that one epipolar geometry or homography explains (COLMAP's two-view estimation); None
+    if too few.
+    """
+    if len(matches) < min_inliers:
+        return None
+    options = pycolmap.TwoViewGeometryOptions()
+    options.ransac.random_seed = seed
+    options.min_num_inliers = min_inliers
+    cameras = [_camera(k + 1, p.width, p.height, p.focal_px) for k, p in enumerate((one, two))]
+    geometry = pycolmap.estimate_two_view_geometry(
+        cameras[0],
+        one.points.astype(np.float64) + 0.5,
+        cameras[1],
+        two.points.astype(np.float64) + 0.5,
+        matches,
+        options,
+    )
+    inliers = np.asarray(geometry.inlier_matches, np.uint32).reshape(-1, 2)
+    bad = {pycolmap.TwoViewGeometryConfiguration.DEGENERATE, pycolmap.TwoViewGeometryConfiguration.WATERMARK}
+    if len(inliers) < min_inliers or geometry.config in bad:
+        return None
+    matrices = np.stack(
+        [np.zeros((3, 3)) if m is None else np.asarray(m, np.float64) for m in (geometry.E, geometry.F, geometry.H)]
+    )
+    return VerifiedPair(*indices, inliers, int(geometry.config), matrices)
+
+
+def _write_database(path: Path, photos: Sequence[PhotoToMap], pairs: Sequence[VerifiedPair]) -> None:
+    database = pycolmap.Database.open(path)
+    groups: dict[int, PhotoToMap] = {}
+    for photo in photos:
+        groups.setdefault(photo.group, photo)
+    for group, photo in groups.items():
+        camera = _camera(group + 1, photo.width, photo.height, photo.focal_px)
+        database.write_camera(camera, use_camera_id=True)
+        rig = pycolmap.Rig(rig_id=group + 1)
+        rig.add_ref_sensor(camera.sensor_id)
+        database.write_rig(rig, use_rig_id=True)
+    for i, photo in enumerate(photos):
+        image = pycolmap.Image(name=f"{i:06d}", camera_id=photo.group + 1, image_id=i + 1)
+        image.frame_id = i + 1
+        frame = pycolmap.Frame(frame_id=i + 1, rig_id=photo.group + 1)
+        frame.add_data_id(image.data_id)
+        database.write_frame(frame, use_frame_id=True)
+        database.write_image(image, use_image_id=True)
+        database.write_keypoints(i + 1, photo.points + np.float32(0.5))
+    for pair in pairs:
+        geometry = pycolmap.TwoViewGeometry()
+        geometry.config = pycolmap.TwoViewGeometryConfiguration(pair.configuration)
+        geometry.E, geometry.F, geometry.H = (m if m.any() else None for m in pair.geometry)
+        geometry.inlier_matches = pair.matches
+        database.write_matches(pair.first + 1, pair.second + 1, pair.matches)
+        database.write_two_view_geometry(pair.first + 1, pair.second + 1, geometry)
+    database.close()
+
+
+def map_photos(
+    photos: Sequence[PhotoToMap], pairs: Sequence[VerifiedPair], *, threads: int, seed: int, globally: bool
+) -> list[Any]:
+    """Place the photos: incremental mapping (Schönberger & Frahm 2016) or, with `globally`, global mapping (Pan et al.
+    2024, GLOMAP).
+
+    Returns pycolmap reconstructions of at least two photos, largest first; image ids are rows of `photos` plus one.
+    """
+    with tempfile.TemporaryDirectory(prefix="tadmor-") as folder:
+        path = Path(folder) / "scene.db"
+        _write_database(path, photos, pairs)
+        pycolmap.set_random_seed(seed)
+        if globally:
+            options = pycolmap.GlobalPipelineOptions()
+            options.num_threads = threads
+            options.random_seed = seed
+            options.min_model_size = 3
+            found = pycolmap.global_mapping(path, folder, folder, options)
+        else:
+            options = pycolmap.IncrementalPipelineOptions()
+            options.num_threads = threads
+            options.random_seed = seed
+            options.min_model_size = 2
+            options.extract_colors = False
+            found = pycolmap.incremental_mapping(path, folder, folder, options)
+    return sorted(found.values(), key=lambda r: (-r.num_reg_images(), -r.num_points3D()))
+
+
+def registered(reconstruction: Any) -> list[int]:
+    """Rows of the photos that a reconstruction placed."""
+    return sorted(i - 1 for i in reconstruction.reg_image_ids())
+
+
+def focal_lengths(reconstruction: Any) -> dict[int, float]:
+    """Focal length in pixels of every placed photo, by row."""
+    images = reconstruction.images
+    return {
+        i - 1: float(reconstruction.cameras[images[i].camera_id].focal_length) for i in reconstruction.reg_image_ids()
+    }
+
+
+def regrouped(reconstruction: Any, photos: Sequence[PhotoToMap], groups: dict[int, int]) -> Any:
+    """Rebuild a reconstruction with other camera groups (row -> group); a group starts from the median of its
+    lenses.
+    """
+    result = pycolmap.Reconstruction()
+    rows = registered(reconstruction)
+    for group in sorted(set(groups.values())):
+        members = [row for row in rows if groups[row] == group]
+        if not members:
+            continue
+        params = np.median(
+            [reconstruction.cameras[reconstruction.images[r + 1].camera_id].params for r in members], axis=0
+        )
+        photo = photos[members[0]]
+        camera = _camera(group + 1, photo.width, photo.height, photo.focal_px)
+        camera.params = params
+        result.add_camera_with_trivial_rig(camera)
+    for row in rows:
+        old = reconstruction.images[row + 1]
+        image = pycolmap.Image(name=old.name, camera_id=groups[row] + 1, image_id=row + 1)
+        image.points2D = pycolmap.Point2DList([pycolmap.Point2D(p.xy) for p in old.points2D])
+        result.add_image_with_trivial_frame(image, old.cam_from_world())
+    for point in reconstruction.points3D.values():
+        result.add_point3D(point.xyz, point.track)
+    return result
+
+
+def adjust(reconstruction: Any, *, principal_point: bool, threads: int) -> float:
+    """Bundle adjustment of everything in place; returns the mean reprojection error in pixels."""
+    options = pycolmap.BundleAdjustmentOptions()
+    options.refine_principal_point = principal_point
+    options.print_summary = False
+    options.ceres.solver_options.num_threads = threads
+    pycolmap.bundle_adjustment(reconstruction, options)
+    reconstruction.update_point_3d_errors()
+    return float(reconstruction.compute_mean_reprojection_error())
+
+
+def to_scene(reconstruction: Any, photos: Sequence[PhotoToMap], *, max_error_px: float = 4.0) -> Scene:
+    """Take a reconstruction over into the engine's own nouns, leaving out points that fit badly."""
+    ids = [i for i, p in reconstruction.points3D.items() if p.error <= max_error_px]
+    row_of = {point: row for row, point in enumerate(ids)}
+    points = np.array([reconstruction.points3D[i].xyz for i in ids]).reshape(-1, 3)
+    errors = np.array([reconstruction.points3D[i].error for i in ids])
+    views = []
+    for row in registered(reconstruction):
+        image = reconstruction.images[row + 1]
+        pose = image.cam_from_world()
+        seen = sorted({row_of[p.point3D_id] for p in image.points2D if p.has_point3D() and p.point3D_id in row_of})
+        photo = photos[row]
+        views.append(
+            View(
+                photo.photo,
+                photo.name,
+                _lens(reconstruction.cameras[image.camera_id]),
+                np.asarray(pose.rotation.matrix()),
+                np.asarray(pose.translation, np.float64),
+                np.array(seen, np.int32),
+            )
+        )
+    return Scene(tuple(views), points, errors)
+
+
+def _lens(camera: Any) -> Lens:
+    focal, cx, cy, k1 = camera.params
+    return Lens(camera.width, camera.height, float(focal), float(cx) - 0.5, float(cy) - 0.5, float(k1))
+
+
+def resect(
+    lens: Lens, points: F64, world: F64, *, refine_focal: bool, seed: int, max_error_px: float
+) -> tuple[Lens, F64, F64, NDArray[np.bool_]] | None:
+    """Place one more photo from image points (n, 2) of known world points (n, 3): RANSAC on P3P, then refinement.
+
+    Returns the lens, rotation (3, 3), translation (3,) (cam_from_world) and inliers (n,), or None where no pose agrees.
+    """
+    camera = pycolmap.Camera.create_from_model_name(1, CAMERA_MODEL, lens.focal_px, lens.width, lens.height)
+    camera.params = [lens.focal_px, lens.cx + 0.5, lens.cy + 0.5, lens.k1]
+    options = pycolmap.AbsolutePoseEstimationOptions()
+    options.ransac.max_error = max_error_px
+    options.ransac.random_seed = seed
+    options.estimate_focal_length = refine_focal
+    refinement = pycolmap.AbsolutePoseRefinementOptions()
+    refinement.refine_focal_length = refine_focal
+    refinement.refine_extra_params = refine_focal
+    found = pycolmap.estimate_and_refine_absolute_pose(points + 0.5, world, camera, options, refinement)
+    if found is None:
+        return None
+    pose = found["cam_from_world"]
+    inliers = np.asarray(found["inlier_mask"], bool)
+    return _lens(camera), np.asarray(pose.rotation.matrix()), np.asarray(pose.translation, np.float64), inliers
+
+
+def poisson_mesh(oriented_points: Path, depth: int, *, threads: int, folder: Path) -> Path:
+    """Screened Poisson reconstruction (Kazhdan & Hoppe 2013) of a PLY with normals; returns the PLY of the untrimmed
+    mesh.
+    """
+    options = pycolmap.PoissonMeshingOptions()
+    options.depth = depth
+    options.trim = 0.0
+    options.color = False
+    options.num_threads = threads
+    result = folder / "poisson.ply"
+    pycolmap.poisson_meshing(oriented_points, result, options)
+    return result
+
+
+def write_text_model(scene: Scene, colours: U8, folder: Path) -> None:
+    """Write cameras.txt, images.txt and points3D.txt (COLMAP's text format, colmap.github.io/format.html).
+
+    `colours` (n_points, 3) uint8 RGB. One camera a distinct lens; image names are the photos' display names; the
+    tracks' image points are the points' projections, since features are not part of a Scene.
+    """
+    reconstruction = pycolmap.Reconstruction()
+    cameras: dict[Lens, int] = {}
+    for view in scene.views:
+        if view.lens not in cameras:
+            lens = view.lens
+            cameras[lens] = len(cameras) + 1
+            camera = pycolmap.Camera.create_from_model_name(
+                cameras[lens], "RADIAL", lens.focal_px, lens.width, lens.height
+            )
+            camera.params = [lens.focal_px, lens.cx + 0.5, lens.cy + 0.5, lens.k1, lens.k2]
+            reconstruction.add_camera_with_trivial_rig(camera)
+    tracks: list[list[tuple[int, int]]] = [[] for _ in scene.points]
+    for number, view in enumerate(scene.views, 1):
+        in_camera = view.camera_points(scene.points[view.point_index])
+        pixels = view.lens.distort(in_camera[:, :2] / in_camera[:, 2:]) + 0.5
+        image = pycolmap.Image(name=view.name, camera_id=cameras[view.lens], image_id=number)
+        image.points2D = pycolmap.Point2DList([pycolmap.Point2D(p) for p in pixels])
+        pose = pycolmap.Rigid3d(pycolmap.Rotation3d(view.rotation), view.translation)
+        reconstruction.add_image_with_trivial_frame(image, pose)
+        for place, point in enumerate(view.point_index):
+            tracks[point].append((number, place))
+    for xyz, colour, track in zip(scene.points, colours, tracks, strict=True):
+        if len(track) >= 2:
+            elements = [pycolmap.TrackElement(image, place) for image, place in track]
+            reconstruction.add_point3D(xyz, pycolmap.Track(elements), colour)
+    reconstruction.update_point_3d_errors()
+    folder.mkdir(parents=True, exist_ok=True)
+    reconstruction.write_text(folder)

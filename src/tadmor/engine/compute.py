@@ -1,0 +1,97 @@
+"""Runs the per-photo, per-pair and per-view work: on this machine's cores, or on a Dask cluster that shares the
+workspace.
+
+Tasks are plain functions that read and write the workspace and return little, so it makes no difference where they
+run. Locally they run on threads (numba kernels, OpenCV and file access release the GIL), which spares every task a copy of its arrays.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+import dask
+
+from tadmor.errors import EnvironmentFailure
+
+
+class Compute:
+    """Maps functions over items. A context manager; closing it ends the cluster connection."""
+
+    def __init__(self, workers: int | None = None, scheduler: str | None = None) -> None:
+        self.workers = workers or len(os.sched_getaffinity(0))
+        self.scheduler = scheduler
+        self._client: Any = None
+
+    def __enter__(self) -> Self:
+        if self.scheduler is not None:
+            from dask.distributed import Client  # noqa: PLC0415  # costs a second; only clusters need it
+
+            try:
+                self._client = Client(self.scheduler, timeout=10)
+            except (OSError, ValueError) as error:
+                raise EnvironmentFailure("no-scheduler", address=self.scheduler, reason=error) from error
+            self.workers = max(1, sum(self._client.nthreads().values()))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._client is not None:
+            self._client.close()
+
+    def map[Item, Result](
+        self, function: Callable[[Item], Result], items: Iterable[Item], advance: Callable[[], None] = lambda: None
+    ) -> list[Result]:
+        """Apply `function` to every item, in any order, and return the results in the items' order.
+
+        `advance` is called after every finished item. The first exception of a task is raised here.
+        """
+        todo: Sequence[Item] = list(items)
+        if not todo:
+            return []
+        if self._client is not None:
+            return self._map_cluster(function, todo, advance)
+        if self.workers == 1 or len(todo) == 1:
+            return [_then(function(item), advance) for item in todo]
+        lock = threading.Lock()
+
+        def work(item: Item) -> Result:
+            result = function(item)
+            with lock:
+                advance()
+            return result
+
+        tasks = [dask.delayed(partial(work, item), pure=False, traverse=False)() for item in todo]
+        results: list[Result] = list(
+            dask.compute(*tasks, scheduler="threads", num_workers=self.workers, optimize_graph=False)
+        )
+        return results
+
+    def _map_cluster[Item, Result](
+        self, function: Callable[[Item], Result], todo: Sequence[Item], advance: Callable[[], None]
+    ) -> list[Result]:
+        from dask.distributed import as_completed  # noqa: PLC0415  # see __enter__
+        from distributed.scheduler import KilledWorker  # noqa: PLC0415
+
+        futures = self._client.map(function, todo, pure=False, retries=2)
+        try:
+            for future in as_completed(futures):
+                future.result()
+                advance()
+            return list(self._client.gather(futures))
+        except KilledWorker as error:
+            raise EnvironmentFailure(
+                "workers-lost", step=getattr(function, "__name__", "a step"), reason=error
+            ) from error
+        finally:
+            self._client.cancel(futures)
+
+
+def _then[Result](result: Result, advance: Callable[[], None]) -> Result:
+    advance()
+    return result

@@ -1,0 +1,102 @@
+"""Where every photo was taken: from verified pairs to scenes, one a component, upright and scaled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tadmor.engine import colmap
+from tadmor.engine.colmap import PhotoToMap, VerifiedPair
+from tadmor.engine.scene import Scene
+
+ENOUGH_REGISTERED = 0.8
+SAME_FOCAL_SPREAD = 0.03
+GROUP_FROM_PHOTOS = 3
+PRINCIPAL_POINT_FROM_PHOTOS = 6
+WORSE_ERROR = 1.15
+MIN_COMPONENT = 3
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Mapped:
+    """The components found, largest first, and how: "incremental" or "global"."""
+
+    scenes: tuple[Scene, ...]
+    method: str
+
+
+def map_scenes(photos: Sequence[PhotoToMap], pairs: Sequence[VerifiedPair], *, threads: int, seed: int) -> Mapped:
+    """Place the photos incrementally; where that reaches under 80 % of them, globally too, and keep what places more.
+
+    Photos without EXIF are placed with a camera each; where those then turn out alike, they share one, which is
+    adjusted once more with its principal point free: with few photos of a plane wall, that is where the error of the
+    cameras goes.
+    """
+    if not pairs:
+        return Mapped((), "incremental")
+    found, method = colmap.map_photos(photos, pairs, threads=threads, seed=seed, globally=False), "incremental"
+    connected = len({p.first for p in pairs} | {p.second for p in pairs})
+    if _largest(found) < ENOUGH_REGISTERED * connected and connected > 2:
+        other = colmap.map_photos(photos, pairs, threads=threads, seed=seed, globally=True)
+        if _largest(other) > _largest(found):
+            found, method = other, "global"
+    scenes: list[Scene] = []
+    taken: set[int] = set()
+    for reconstruction in found:
+        rows = colmap.registered(reconstruction)
+        new = set(rows) - taken
+        if len(new) < (MIN_COMPONENT if scenes else 2):
+            continue
+        taken |= new
+        scenes.append(colmap.to_scene(_shared_cameras(reconstruction, photos, threads=threads), photos))
+    return Mapped(tuple(scenes), method)
+
+
+def _largest(found: Sequence[Any]) -> int:
+    return max((r.num_reg_images() for r in found), default=0)
+
+
+def _shared_cameras(reconstruction: Any, photos: Sequence[PhotoToMap], *, threads: int) -> Any:
+    """Let photos share a camera where EXIF or their estimated focal lengths say so, and adjust once more."""
+    rows = colmap.registered(reconstruction)
+    groups = _groups_by_focal(colmap.focal_lengths(reconstruction), photos)
+    members = np.bincount(list(groups.values()))
+    if members.max() < PRINCIPAL_POINT_FROM_PHOTOS or members.max() < 0.5 * len(rows):
+        return reconstruction
+    before = float(reconstruction.compute_mean_reprojection_error())
+    shared = colmap.regrouped(reconstruction, photos, groups)
+    after = colmap.adjust(shared, principal_point=True, threads=threads)
+    return shared if after < WORSE_ERROR * before else reconstruction
+
+
+def _groups_by_focal(focal_px: dict[int, float], photos: Sequence[PhotoToMap]) -> dict[int, int]:
+    """Camera group of every placed row: EXIF's groups, joined where photos without EXIF, of one size, agree in focal
+    length.
+    """
+    groups = {row: photos[row].group for row in focal_px}
+    by_size: dict[tuple[int, int], list[int]] = {}
+    for row in focal_px:
+        if photos[row].focal_px is None:
+            by_size.setdefault((photos[row].width, photos[row].height), []).append(row)
+    for rows in by_size.values():
+        focal = np.array([focal_px[row] for row in rows])
+        middle = float(np.median(focal))
+        alike = [row for row, f in zip(rows, focal, strict=True) if abs(f - middle) < SAME_FOCAL_SPREAD * middle]
+        if len(alike) >= GROUP_FROM_PHOTOS and len(alike) > 0.7 * len(rows):
+            groups.update(dict.fromkeys(alike, photos[alike[0]].group))
+    return groups
+
+
+def camera_groups(photos: Sequence[PhotoToMap], marks: Sequence[tuple[object, ...] | None]) -> list[PhotoToMap]:
+    """Number the cameras: photos with the same mark (EXIF make, model, lens, focal length) and size share one, others
+    have their own.
+    """
+    numbers: dict[object, int] = {}
+    grouped = []
+    for row, (photo, mark) in enumerate(zip(photos, marks, strict=True)):
+        key = ("own", row) if mark is None else (mark, photo.width, photo.height)
+        grouped.append(replace(photo, group=numbers.setdefault(key, len(numbers))))
+    return grouped

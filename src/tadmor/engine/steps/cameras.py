@@ -1,0 +1,61 @@
+"""cameras: where every photo was taken; one scene a component, in its final frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tadmor.engine import colmap, frame, mapping
+from tadmor.engine.job import Job
+from tadmor.engine.scene import Scene
+from tadmor.engine.scene_file import load_scenes, save_scenes
+from tadmor.engine.steps.matches import to_map
+from tadmor.engine.steps.photos import Photo, Photos
+from tadmor.engine.workspace import array_digest, digest
+
+VERSION = 1
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Cameras:
+    """The components, largest first, and how they were found."""
+
+    scenes: tuple[Scene, ...]
+    method: str
+
+
+def run(job: Job, photos: Photos, features: dict[str, Path], pairs: Sequence[colmap.VerifiedPair]) -> Cameras:
+    """Map the photos, settle each component's frame, and keep the result."""
+    usable = photos.usable
+    content = [(p.first, p.second, array_digest(p.matches)) for p in pairs]
+    key = digest([p.key for p in usable], content, job.options.metres_per_unit, job.options.seed, VERSION)
+    entry = job.workspace.entry("cameras", key, ".npz")
+    with job.progress.step("cameras", 1) as record:
+        if entry.exists():
+            record.reused = 1
+        else:
+            points = [job.workspace.load_arrays(features[p.key])["points"] for p in usable]
+            to_place = [to_map(p, 0, q) for p, q in zip(usable, points, strict=True)]
+            to_place = mapping.camera_groups(to_place, [_mark(p) for p in usable])
+            mapped = mapping.map_scenes(to_place, pairs, threads=job.compute.workers, seed=job.options.seed)
+            gps = {p.key: p.facts.gps[:2] for p in usable if p.facts.gps is not None}
+            scenes = [frame.settle(s, gps, job.options.metres_per_unit) for s in mapped.scenes]
+            save_scenes(job.workspace, entry, scenes, mapped.method)
+        job.progress.advance()
+        scenes, method = load_scenes(entry)
+        names = {p.key: p.name for p in usable}
+        return Cameras(tuple(_renamed(s, names) for s in scenes), method)
+
+
+def _mark(photo: Photo) -> tuple[object, ...] | None:
+    """What EXIF says of the camera; None where it says too little to share it between photos."""
+    facts = photo.facts
+    if not (facts.model and facts.focal_px):
+        return None
+    return (facts.make, facts.model, facts.lens, facts.focal_mm, round(facts.focal_px, 1))
+
+
+def _renamed(scene: Scene, names: dict[str, str]) -> Scene:
+    """The same file may have come under another name since."""
+    return replace(scene, views=tuple(replace(v, name=names.get(v.photo, v.name)) for v in scene.views))

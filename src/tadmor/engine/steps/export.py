@@ -1,0 +1,157 @@
+"""export: the model, its evidence, its cameras and its cloud as files that other programs read."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from tadmor.engine import colmap
+from tadmor.engine.job import Job
+from tadmor.engine.options import Format
+from tadmor.engine.scene import Scene
+from tadmor.engine.steps.evidence import load_evidence
+from tadmor.engine.steps.fuse import Fused, load_cloud
+from tadmor.engine.steps.photos import working_picture
+from tadmor.engine.steps.texture import Textured
+from tadmor.engine.surface.evidence import CLASS_COLOURS
+from tadmor.engine.surface.topology import unit
+from tadmor.engine.workspace import Workspace, told_apart
+from tadmor.media.gltf import write_glb
+from tadmor.media.mesh import AtlasPage, TexturedMesh
+from tadmor.media.obj import write_obj
+from tadmor.media.ply import write_ply_cloud, write_ply_mesh
+from tadmor.media.printable import write_printable_stl
+from tadmor.media.stl import write_stl
+from tadmor.media.usdz import write_usdz
+
+GENERATOR_NOTE = "Made by Tadmor from photographs; see report.html for photos, cameras and evidence."
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """Files written, relative to the component's folder, with their sizes in bytes."""
+
+    folder: Path
+    sizes: dict[str, int]
+
+
+def run(
+    job: Job, scene: Scene, fused: Fused, textured: Textured, evidence: Path, folder: Path, *, unit_name: str
+) -> Exported:
+    """Write everything that belongs to one component into `folder`."""
+    options = job.options
+    mesh = textured_mesh(textured.model, evidence)
+    extras: dict[str, Any] = {
+        "title": "Model rebuilt from photographs", "source": GENERATOR_NOTE, "unit": unit_name, "photos": [v.name for v
+        in scene.views],
+    }  # fmt: skip
+    coloured = evidence_mesh(mesh)
+    cloud = load_cloud(fused.cloud)
+    writers: list[Callable[[], object]] = [
+        lambda: write_glb(folder / "model.glb", mesh, name="model", extras=extras),
+        lambda: write_glb(folder / "evidence.glb", coloured, name="evidence", extras=extras),
+        lambda: write_ply_mesh(folder / "model.ply", with_vertex_colours(mesh, textured), comments=[GENERATOR_NOTE]),
+        lambda: write_ply_cloud(folder / "cloud.ply", cloud.points, normals=unit(cloud.normals).astype(np.float32),
+                                colours=cloud.colours[:, ::-1], attributes={"footprint": cloud.footprints}),
+        lambda: write_cameras(scene, job.workspace, folder / "cameras"),
+    ]  # fmt: skip
+    if Format.OBJ in options.formats:
+        writers.append(lambda: write_obj(folder / "model.obj", mesh))
+    if Format.STL in options.formats:
+        writers.append(lambda: write_stl(folder / "model.stl", mesh.vertices, mesh.faces))
+    if Format.USDZ in options.formats:
+        writers.append(lambda: write_usdz(folder / "model.usdz", mesh, name="model"))
+    height_mm = options.print_height_mm
+    if height_mm is not None:
+        writers.append(
+            lambda: write_printable_stl(folder / "print.stl", mesh.vertices, mesh.faces, height_mm=height_mm)
+        )
+    with job.progress.step("export", len(writers)), told_apart(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for write in writers:
+            write()
+            job.progress.advance()
+    files = sorted(
+        p
+        for p in folder.rglob("*")
+        if p.is_file() and p.relative_to(folder).parts[0] in _OWN_NAMES | _own_pages(folder)
+    )
+    return Exported(folder, {str(p.relative_to(folder)): p.stat().st_size for p in files})
+
+
+_OWN_NAMES = {
+    "model.glb",
+    "evidence.glb",
+    "model.ply",
+    "cloud.ply",
+    "cameras",
+    "model.obj",
+    "model.mtl",
+    "model.stl",
+    "model.usdz",
+    "print.stl",
+}
+
+
+def _own_pages(folder: Path) -> set[str]:
+    """The OBJ's texture pages."""
+    return {p.name for p in folder.glob("model*.jpg")}
+
+
+def textured_mesh(model: Path, evidence: Path) -> TexturedMesh:
+    """The model as the writers take it, with evidence per vertex."""
+    stored, found = Workspace.load_arrays(model), load_evidence(evidence)
+    pages = tuple(
+        AtlasPage(stored[f"page{i}"].tobytes(), int(width), int(height))
+        for i, (width, height) in enumerate(stored["page_size"])
+    )
+    attributes = {"photos": found.photos, "angle_deg": found.angle_deg, "gsd": found.gsd, "class": found.classes}
+    return TexturedMesh(
+        stored["vertices"].astype(np.float32), stored["faces"], stored["uv"], pages, stored["face_page"], attributes
+    )
+
+
+def evidence_mesh(mesh: TexturedMesh) -> TexturedMesh:
+    """The same surface coloured by its evidence class, without texture, seams closed again."""
+    key = np.concatenate([mesh.vertices, mesh.attributes["class"][:, None].astype(np.float32)], axis=1)
+    _, first, back = np.unique(key, axis=0, return_index=True, return_inverse=True)
+    attributes = {name: values[first] for name, values in mesh.attributes.items()}
+    colours = CLASS_COLOURS[attributes["class"]]
+    return TexturedMesh(mesh.vertices[first], back[mesh.faces].astype(np.int32), attributes=attributes, colours=colours)
+
+
+def with_vertex_colours(mesh: TexturedMesh, textured: Textured) -> TexturedMesh:
+    """The same mesh with the photos' colours at its vertices, for programs that read PLY."""
+    stored = Workspace.load_arrays(textured.model)
+    colours = np.full((len(mesh.vertices), 3), 153, np.uint8)
+    for number, _ in enumerate(mesh.pages):
+        page = cv2.imdecode(stored[f"page{number}"], cv2.IMREAD_COLOR)
+        rows = np.unique(mesh.faces[mesh.face_page == number])
+        assert mesh.uv is not None
+        x = np.clip((mesh.uv[rows, 0] * page.shape[1]).astype(int), 0, page.shape[1] - 1)
+        y = np.clip((mesh.uv[rows, 1] * page.shape[0]).astype(int), 0, page.shape[0] - 1)
+        colours[rows] = page[y, x, ::-1]
+    return TexturedMesh(mesh.vertices, mesh.faces, attributes=mesh.attributes, colours=colours)
+
+
+def write_cameras(scene: Scene, workspace: Workspace, folder: Path) -> None:
+    """COLMAP text model of the scene, points coloured from the photos that see them."""
+    colours = np.full((len(scene.points), 3), 128, np.uint8)
+    for view in scene.views:
+        picture = working_picture(workspace, view.photo)
+        lens = view.lens.scaled_to(picture.shape[1], picture.shape[0])
+        in_camera = view.camera_points(scene.points[view.point_index])
+        points = np.rint(lens.distort(in_camera[:, :2] / in_camera[:, 2:])).astype(int)
+        x, y = np.clip(points[:, 0], 0, lens.width - 1), np.clip(points[:, 1], 0, lens.height - 1)
+        colours[view.point_index] = picture[y, x, ::-1]
+    scratch = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(scratch, ignore_errors=True)
+    colmap.write_text_model(scene, colours, scratch)
+    shutil.rmtree(folder, ignore_errors=True)
+    scratch.replace(folder)

@@ -1,0 +1,155 @@
+"""From agreeing depth maps to one oriented point cloud in which every piece of surface stands once, at its finest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numba import njit
+
+from tadmor.engine.scene import F32, F64, I64, Bool, Lens
+from tadmor.engine.stereo.agreement import calibration
+
+STRIDE = 2
+CELL_FOOTPRINTS = 2.0
+SAME_DEPTH = 0.01
+EDGE = 0.05
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Cloud:
+    """Oriented points: `points` (n, 3) float64 world, `normals` (n, 3) float32 (not of unit length: short where
+    unsure), `footprints` (n,) float32 world size of a pixel at the point, `colours` (n, 3) uint8 BGR.
+    """
+
+    points: F64
+    normals: F32
+    footprints: F32
+    colours: np.typing.NDArray[np.uint8]
+
+
+def back_project(depth: F32, lens: Lens, rotation: F64, translation: F64, rows: I64, columns: I64) -> F64:
+    """World points (n, 3) of the pixels (rows, columns) of a depth map."""
+    z = depth[rows, columns].astype(np.float64)
+    in_camera = np.stack([(columns - lens.cx) / lens.focal_px * z, (rows - lens.cy) / lens.focal_px * z, z], axis=1)
+    world: F64 = (in_camera - translation) @ rotation
+    return world
+
+
+def depth_normals(depth: F32, lens: Lens, reach: int = 2) -> F32:
+    """Normals (h, w, 3) float32 in the camera frame by central differences over `reach` pixels; zero where a neighbour
+    is missing or the surface breaks off.
+    """
+    height, width = depth.shape
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    points = np.stack([(x - np.float32(lens.cx)) / np.float32(lens.focal_px) * depth,
+                       (y - np.float32(lens.cy)) / np.float32(lens.focal_px) * depth, depth], axis=-1)  # fmt: skip
+    across, down = np.zeros_like(points), np.zeros_like(points)
+    across[:, reach:-reach] = points[:, 2 * reach :] - points[:, : -2 * reach]
+    down[reach:-reach] = points[2 * reach :] - points[: -2 * reach]
+    normals = np.cross(across, down)
+    normals /= np.linalg.norm(normals, axis=2, keepdims=True) + np.float32(1e-20)
+    normals[(normals * points).sum(2) > 0] *= -1
+    kernel = np.ones((2 * reach + 1, 2 * reach + 1))
+    lowest, highest = cv2.erode(depth, kernel), cv2.dilate(depth, kernel)
+    normals[(lowest <= 0) | (highest - lowest > EDGE * depth)] = 0
+    return normals.astype(np.float32)
+
+
+def view_samples(
+    depth: F32,
+    lens: Lens,
+    rotation: F64,
+    translation: F64,
+    picture: np.typing.NDArray[np.uint8],
+    others: Iterable[tuple[int, F32, Lens, F64, F64]],
+    index: int,
+) -> Cloud:
+    """Sample a view's confirmed depths every second pixel, leaving to other views what they see finer.
+
+    `others`: (index, confirmed depth, lens, rotation, translation) of the views it was confirmed with; of two equally
+    fine views the lower index keeps the sample.
+    """
+    rows, columns = np.nonzero(depth[::STRIDE, ::STRIDE])
+    rows, columns = rows * STRIDE, columns * STRIDE
+    points = back_project(depth, lens, rotation, translation, rows, columns)
+    footprints = (depth[rows, columns] / lens.focal_px).astype(np.float32)
+    own = np.ones(len(points), np.bool_)
+    for other, other_depth, other_lens, other_rotation, other_translation in others:
+        pose = np.hstack([other_rotation, other_translation[:, None]])
+        _leave_to_finer(
+            points, footprints, pose, calibration(other_lens).astype(np.float64), other_depth, other < index, own
+        )
+    normals = depth_normals(depth, lens)[rows, columns] @ rotation.astype(np.float32)
+    centre = -rotation.T @ translation
+    towards = centre - points
+    towards /= np.linalg.norm(towards, axis=1, keepdims=True)
+    unsure = np.abs(normals).sum(1) == 0
+    normals[unsure] = 0.2 * towards[unsure]
+    return Cloud(points[own], normals[own], footprints[own], picture[rows, columns][own])
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")  # type: ignore[untyped-decorator]  # numba ships no types
+def _leave_to_finer(points, footprints, pose, k, other_depth, other_first, own):  # type: ignore[no-untyped-def]  # compiled by numba
+    """Clear `own` where the other view holds the same depth with a smaller footprint."""
+    height, width = other_depth.shape
+    for n in range(len(points)):
+        if not own[n]:
+            continue
+        x, y, z = points[n, 0], points[n, 1], points[n, 2]
+        depth = pose[2, 0] * x + pose[2, 1] * y + pose[2, 2] * z + pose[2, 3]
+        if depth <= 0:
+            continue
+        footprint = depth / k[0]
+        if footprint > footprints[n] or (footprint == footprints[n] and not other_first):
+            continue
+        u = k[0] * (pose[0, 0] * x + pose[0, 1] * y + pose[0, 2] * z + pose[0, 3]) / depth + k[2] + 0.5
+        v = k[1] * (pose[1, 0] * x + pose[1, 1] * y + pose[1, 2] * z + pose[1, 3]) / depth + k[3] + 0.5
+        if u < 2 or v < 2 or u >= width - 2 or v >= height - 2:
+            continue
+        e = other_depth[int(v), int(u)]
+        if e > 0 and abs(e - depth) < 0.01 * depth:
+            own[n] = False
+
+
+def thin(cloud: Cloud) -> Cloud:
+    """Average what falls into one cell of two footprints; cells come in sizes of powers of two, by the points'
+    footprints.
+    """
+    base = float(np.median(cloud.footprints))
+    level = np.clip(np.round(np.log2(cloud.footprints / base)), -3, 6)
+    size = CELL_FOOTPRINTS * base * 2.0**level
+    cell = np.floor((cloud.points - cloud.points.min(0)) / size[:, None]).astype(np.int64)
+    key = ((level.astype(np.int64) + 4) << 58) ^ (cell[:, 0] << 38) ^ (cell[:, 1] << 19) ^ cell[:, 2]
+    order = np.argsort(key, kind="stable")
+    starts = np.concatenate([[0], np.nonzero(np.diff(key[order]))[0] + 1])
+    number = np.diff(np.append(starts, len(key)))
+
+    def mean(values: F64 | F32) -> F64:
+        summed: F64 = np.add.reduceat(values[order].astype(np.float64), starts)
+        return summed / (number[:, None] if summed.ndim > 1 else number)
+
+    normals = np.add.reduceat(cloud.normals[order], starts)
+    return Cloud(mean(cloud.points), normals.astype(np.float32), mean(cloud.footprints).astype(np.float32),
+                 mean(cloud.colours.astype(np.float32)).astype(np.uint8))  # fmt: skip
+
+
+def join(clouds: list[Cloud]) -> Cloud:
+    """All points of several clouds."""
+    return Cloud(
+        np.concatenate([c.points for c in clouds]),
+        np.concatenate([c.normals for c in clouds]),
+        np.concatenate([c.footprints for c in clouds]),
+        np.concatenate([c.colours for c in clouds]),
+    )
+
+
+def near_cloud(points: F64, *, reach: float = 6.0) -> Bool:
+    """Where points (n, 3) lie within `reach` times the 90th percentile of the distances from their median: the rest
+    are strays.
+    """
+    distance = np.linalg.norm(points - np.median(points, axis=0), axis=1)
+    near: Bool = distance < reach * np.percentile(distance, 90)
+    return near

@@ -1,0 +1,104 @@
+"""Cutting away what the mesher made up: surface far from measurements, in front of the sky, in free space, small
+pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.spatial import cKDTree
+
+from tadmor.engine.scene import F32, F64, I32, Bool, Lens
+from tadmor.engine.surface.topology import face_neighbours, face_pieces, keep_faces
+
+FAR_FOOTPRINTS = 40.0
+NEAR_FOOTPRINTS = 2.0
+IN_FRONT = 0.97
+FREE_SPACE_VIEWS = 2
+CLOSED_RINGS = 8
+SMALLEST_PIECE = 0.0008
+SMALLEST_PIECE_FACES = 200
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SeenFrom:
+    """What a view says about space: confirmed depth (h, w) and sky (h, w), its pinhole lens and cam_from_world."""
+
+    depth: F32
+    sky: Bool
+    lens: Lens
+    rotation: F64
+    translation: F64
+
+
+def supported(vertices: F64, points: F64, footprints: F32, views: Iterable[SeenFrom], *, workers: int) -> Bool:
+    """Which vertices (n, 3) the measurements support.
+
+    A vertex goes when it is more than 40 footprints from any measured point; or, beyond two footprints, when it stands
+    in the sky of a view or more than 3 % in front of what two views measured behind it.
+    """
+    distance, nearest = cKDTree(points).query(vertices, workers=workers)
+    footprint = footprints[nearest]
+    in_front = np.zeros(len(vertices), np.int32)
+    in_sky = np.zeros(len(vertices), np.int32)
+    kernel = np.ones((3, 3))
+    for view in views:
+        rows, columns, depths, index = project_into(vertices, view)
+        measured = cv2.erode(np.where(view.depth > 0, view.depth, np.float32(1e9)), kernel)[rows, columns]
+        in_front[index] += (measured < 1e8) & (depths < measured * IN_FRONT)
+        if view.sky.any():
+            in_sky[index] += cv2.erode(view.sky.astype(np.uint8), kernel)[rows, columns]
+    near = distance < NEAR_FOOTPRINTS * footprint
+    contradicted = (in_front >= FREE_SPACE_VIEWS) | (in_sky >= 1)
+    kept: Bool = (distance < FAR_FOOTPRINTS * footprint) & (near | ~contradicted)
+    return kept
+
+
+def project_into(vertices: F64, view: SeenFrom) -> tuple[I32, I32, F64, I32]:
+    """Rows, columns and depths of the vertices inside a view's picture, and which vertices they are."""
+    in_camera = vertices @ view.rotation.T + view.translation
+    z = np.maximum(in_camera[:, 2], 1e-9)
+    x = np.round(in_camera[:, 0] / z * view.lens.focal_px + view.lens.cx)
+    y = np.round(in_camera[:, 1] / z * view.lens.focal_px + view.lens.cy)
+    inside = (in_camera[:, 2] > 0) & (x >= 0) & (y >= 0) & (x < view.lens.width) & (y < view.lens.height)
+    index = np.nonzero(inside)[0]
+    return y[index].astype(np.int32), x[index].astype(np.int32), in_camera[index, 2], index.astype(np.int32)
+
+
+def without_small_pieces(vertices: F64, faces: I32) -> tuple[F64, I32]:
+    """Drop connected pieces under 200 faces or 0.08 % of all faces."""
+    _, piece = face_pieces(faces, face_neighbours(faces))
+    size = np.bincount(piece)
+    least = max(SMALLEST_PIECE_FACES, SMALLEST_PIECE * len(faces))
+    vertices, faces, _ = keep_faces(vertices, faces, size[piece] >= least)
+    return vertices, faces
+
+
+def peel_unseen(faces: I32, seen: Bool, reach: int = CLOSED_RINGS) -> Bool:
+    """Which faces to keep when unseen surface that hangs on an open border is cut off.
+
+    Unseen faces enclosed by seen ones close a hole and stay, to be shown as inferred, and so do narrow strips of them
+    between seen faces (a morphological closing over `reach` rings of faces). Unseen faces from which the border can otherwise be reached without
+    crossing a seen face are extrapolation by the mesher.
+    """
+    neighbours = face_neighbours(faces)
+    open_edge = neighbours < 0
+    grown = _grown(seen, neighbours, reach)
+    closed = seen | ~_grown(~grown | open_edge.any(1), neighbours, reach)
+    both_unseen = ~closed[:, None] & ~closed[np.maximum(neighbours, 0)]
+    count, piece = face_pieces(faces, neighbours, both_unseen)
+    hanging = np.zeros(count, np.bool_)
+    hanging[piece[open_edge.any(1) & ~closed]] = True
+    keep: Bool = closed | ~hanging[piece]
+    return keep
+
+
+def _grown(faces: Bool, neighbours: I32, rings: int) -> Bool:
+    """Add so many rings of neighbouring faces."""
+    grown = faces.copy()
+    for _ in range(rings):
+        grown |= (grown[np.maximum(neighbours, 0)] & (neighbours >= 0)).any(1)
+    return grown

@@ -1,0 +1,163 @@
+"""Looking at a textured model through a photo's camera, and scoring it against the photo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tadmor.engine.scene import F32, F64, I32, U8, Bool, Lens
+from tadmor.engine.surface.raster import rasterise
+
+SSIM_C1, SSIM_C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+MIN_COVERAGE = 0.01
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Model:
+    """A textured mesh to render: vertices (n, 3), faces (m, 3), uv (n, 2) glTF, face_page (m,), pages of (h, w, 3)
+    uint8 BGR; `grey` paints faces without a page.
+    """
+
+    vertices: F64
+    faces: I32
+    uv: F32
+    face_page: NDArray[np.int16]
+    pages: tuple[U8, ...]
+    grey: int = 153
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A render against its photo: share of pixels covered; on those, PSNR in dB as is and after a gain and offset per
+    channel, and SSIM (Wang et al. 2004) of the grey pictures.
+    """
+
+    coverage: float
+    psnr_db: float
+    psnr_fit_db: float
+    ssim: float
+
+
+def pixel_rays(lens: Lens) -> F64:
+    """(h, w, 2) normalised pinhole coordinates of every pixel of a photo with radial distortion, by fixed-point
+    iteration.
+    """
+    x, y = np.meshgrid(np.arange(lens.width, dtype=np.float64), np.arange(lens.height, dtype=np.float64))
+    distorted = np.stack([(x - lens.cx) / lens.focal_px, (y - lens.cy) / lens.focal_px], axis=-1)
+    rays = distorted.copy()
+    for _ in range(12):
+        r2 = (rays**2).sum(-1, keepdims=True)
+        rays = distorted / (1 + r2 * (lens.k1 + r2 * lens.k2))
+    return rays
+
+
+def face_image(in_camera: F32, faces: I32, lens: Lens, rays: F64) -> tuple[I32, F64]:
+    """Face number (h, w), -1 for none, and barycentric weights (h, w, 2) seen by every pixel of a distorted photo.
+
+    The mesh is drawn through a pinhole that spans all rays; each pixel takes the face drawn nearest to its ray and
+    meets that face's plane with the exact ray.
+    """
+    low, high = rays.reshape(-1, 2).min(0), rays.reshape(-1, 2).max(0)
+    focal = lens.focal_px
+    origin = np.floor(low * focal) - 1
+    width, height = (np.ceil(high * focal) - origin + 2).astype(int)
+    _, drawn = rasterise(in_camera, faces, focal, float(-origin[0]), float(-origin[1]), int(width), int(height))
+    column = np.clip(np.rint(rays[..., 0] * focal - origin[0]).astype(int), 0, width - 1)
+    row = np.clip(np.rint(rays[..., 1] * focal - origin[1]).astype(int), 0, height - 1)
+    face = drawn[row, column]
+    return face, _weights(in_camera.astype(np.float64), faces, face, rays)
+
+
+def _weights(points: F64, faces: I32, face: I32, rays: F64) -> F64:
+    """Möller & Trumbore (1997) without the bounds check: weights of the second and third corner."""
+    weights = np.zeros((*face.shape, 2))
+    hit = face >= 0
+    corners = points[faces[face[hit]]]
+    direction = np.concatenate([rays[hit], np.ones((int(hit.sum()), 1))], axis=1)
+    e1, e2 = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    p = np.cross(direction, e2)
+    determinant = (e1 * p).sum(1)
+    determinant = np.where(np.abs(determinant) < 1e-30, 1e-30, determinant)
+    t = -corners[:, 0]
+    u = (t * p).sum(1) / determinant
+    v = (direction * np.cross(t, e1)).sum(1) / determinant
+    weights[hit] = np.clip(np.stack([u, v], axis=1), -0.5, 1.5)
+    return weights
+
+
+def render(model: Model, lens: Lens, rotation: F64, translation: F64) -> tuple[U8, Bool, I32]:
+    """Render through a (distorted) lens: picture (h, w, 3) uint8 BGR, where the model is (h, w), and the face number
+    (h, w).
+    """
+    in_camera = (model.vertices @ rotation.T + translation).astype(np.float32)
+    rays = pixel_rays(lens)
+    face, weights = face_image(in_camera, model.faces, lens, rays)
+    picture = np.zeros((*face.shape, 3), np.uint8)
+    hit = face >= 0
+    picture[hit] = model.grey
+    for number, page in enumerate(model.pages):
+        here = hit & (model.face_page[np.maximum(face, 0)] == number)
+        if not here.any():
+            continue
+        corners, w = model.uv[model.faces[face[here]]], weights[here]
+        uv = corners[:, 0] * (1 - w.sum(1))[:, None] + corners[:, 1] * w[:, :1] + corners[:, 2] * w[:, 1:]
+        picture[here] = sample_bilinear(page, uv[:, 0] * page.shape[1] - 0.5, uv[:, 1] * page.shape[0] - 0.5)
+    return picture, hit, face
+
+
+def sample_bilinear(picture: U8, x: F64, y: F64) -> U8:
+    """(k, 3) uint8 of a picture at image points."""
+    count = len(x)
+    columns = 16384  # cv2.remap takes at most 32767 a side
+    rows = -(-count // columns)
+    grid = np.zeros((2, rows * columns), np.float32)
+    grid[0, :count], grid[1, :count] = x, y
+    sampled = cv2.remap(
+        picture,
+        grid[0].reshape(rows, columns),
+        grid[1].reshape(rows, columns),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    result: U8 = sampled.reshape(-1, 3)[:count]
+    return result
+
+
+def score(rendered: U8, photo: U8, covered: Bool) -> Score:
+    """Compare a render with its photo (both (h, w, 3)) on the covered pixels."""
+    coverage = float(covered.mean())
+    if coverage < MIN_COVERAGE:
+        return Score(coverage, 0.0, 0.0, 0.0)
+    x, y = rendered[covered].astype(np.float64), photo[covered].astype(np.float64)
+    fitted = np.zeros_like(x)
+    for channel in range(3):
+        slope, shift = (
+            np.polyfit(x[:, channel], y[:, channel], 1) if np.ptp(x[:, channel]) > 0 else (0.0, y[:, channel].mean())
+        )
+        fitted[:, channel] = slope * x[:, channel] + shift
+    return Score(coverage, _psnr_db(x - y), _psnr_db(fitted - y), ssim(rendered, photo, covered))
+
+
+def _psnr_db(difference: F64) -> float:
+    return float(10 * np.log10(255**2 / max(float((difference**2).mean()), 1e-9)))
+
+
+def ssim(one: U8, two: U8, covered: Bool) -> float:
+    """Mean SSIM of the grey pictures (11 px Gaussian window, sigma 1.5) where the window is covered whole; 0 where
+    none is.
+    """
+    a, b = (np.where(covered, cv2.cvtColor(p, cv2.COLOR_BGR2GRAY).astype(np.float32), 0) for p in (one, two))
+
+    def blur(picture: F32) -> F32:
+        return cv2.GaussianBlur(picture, (11, 11), 1.5)
+
+    mean_a, mean_b = blur(a), blur(b)
+    var_a, var_b, cov = blur(a * a) - mean_a**2, blur(b * b) - mean_b**2, blur(a * b) - mean_a * mean_b
+    index = ((2 * mean_a * mean_b + SSIM_C1) * (2 * cov + SSIM_C2)) / (
+        (mean_a**2 + mean_b**2 + SSIM_C1) * (var_a + var_b + SSIM_C2)
+    )
+    inner = cv2.erode(covered.astype(np.uint8), np.ones((11, 11))) > 0
+    return float(index[inner].mean()) if inner.any() else 0.0
