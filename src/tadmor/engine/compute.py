@@ -1,8 +1,8 @@
-"""Runs the per-photo, per-pair and per-view work: on this machine's cores, or on a Dask cluster that shares the
-workspace.
+"""Runs the per-photo, per-pair and per-view work on this machine's cores or on a Dask cluster.
 
-Tasks are plain functions that read and write the workspace and return little, so it makes no difference where they
-run. Locally they run on threads (numba kernels, OpenCV and file access release the GIL), which spares every task a copy of its arrays.
+Tasks are plain functions that read and write the workspace, which a cluster shares, and return little: it makes no
+difference where they run. Locally they run on threads (numba kernels, OpenCV and file access release the GIL), which
+spares every task a copy of its arrays.
 """
 
 from __future__ import annotations
