@@ -76,10 +76,10 @@ def local_metres(positions_deg: F64) -> F64:
 
 
 def fit_plan(scene_xz: F64, east_south_m: F64) -> tuple[float, float, float] | None:
-    """Fit metres to an upright scene in plan: scale, heading in radians and median misfit in metres, or None where GPS
-    does not tell.
+    """Fit metres to an upright scene in plan: scale, heading in radians and median misfit in metres.
 
-    A 2D similarity by iteratively reweighted least squares (Cauchy weights), since phones' positions are metres off and some wildly.
+    None where GPS does not tell. A 2D similarity by iteratively reweighted least squares (Cauchy weights), since
+    phones' positions are metres off and some wildly.
     """
     a = scene_xz[:, 0] + 1j * scene_xz[:, 1]
     b = east_south_m[:, 0] + 1j * east_south_m[:, 1]
@@ -100,8 +100,9 @@ def fit_plan(scene_xz: F64, east_south_m: F64) -> tuple[float, float, float] | N
 
 
 def settle(scene: Scene, gps_deg: dict[str, tuple[float, float]], metres_per_unit: float | None) -> Scene:
-    """Bring a scene into its final frame: upright; scaled by GPS (`gps_deg`: photo -> latitude, longitude) or as
-    given; Y = 0 at the lowest points and the middle of the points at X = Z = 0. With GPS, -Z is north. No absolute
+    """Bring a scene into its final frame: upright, and scaled as given or by GPS (photo -> latitude, longitude).
+
+    Y = 0 is at the lowest points and the middle of the points is at X = Z = 0. With GPS, -Z is north. No absolute
     position is kept.
     """
     upright = turn_upright(scene).scene(scene, None)
