@@ -24,9 +24,7 @@ class Job:
     def fill[Task](
         self, record: StepRecord, function: Callable[[Task], None], entries: Sequence[Path], tasks: Sequence[Task]
     ) -> None:
-        """Run `function` on the tasks whose entry does not stand in the workspace yet. The function writes the entry
-        itself.
-        """
+        """Run `function`, which writes a task's entry, on the tasks whose entry does not stand in the workspace yet."""
         missing = [task for entry, task in zip(entries, tasks, strict=True) if not entry.exists()]
         reused = len(tasks) - len(missing)
         record.reused += reused
