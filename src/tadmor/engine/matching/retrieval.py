@@ -1,8 +1,7 @@
 """Finds, for every photo, the photos most likely to show the same things, without matching all pairs.
 
 A photo's descriptors are summed up as one vector, VLAD (Jégou et al. 2010) over PCA-reduced RootSIFT with signed
-square root and intra-normalisation (Arandjelović & Zisserman 2013). Vocabulary and PCA are learnt from the photos
-themselves.
+square root and intra-normalisation (Arandjelović & Zisserman 2013). Vocabulary and PCA are learnt from the very photos.
 """
 
 from __future__ import annotations
@@ -22,9 +21,7 @@ SAMPLES = 60_000
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Vocabulary:
-    """`mean` (128,), `axes` (128, 64): PCA of unit descriptors; `words` (64, 64): centres in the reduced space. All
-    float32.
-    """
+    """`mean` (128,), `axes` (128, 64): PCA of unit descriptors; `words` (64, 64): centres in it. All float32."""
 
     mean: F32
     axes: F32
