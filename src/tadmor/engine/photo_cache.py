@@ -1,6 +1,4 @@
-"""Full-size photographs in memory, the most recently used of them, up to a limit: painters are needed by several
-charts.
-"""
+"""The most recently used full-size photographs in memory, up to a limit: several charts need the same painter."""
 
 from __future__ import annotations
 
