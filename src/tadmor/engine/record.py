@@ -20,8 +20,9 @@ from tadmor.media.photo import PhotoFacts
 
 @dataclass(frozen=True, slots=True)
 class EvidenceSummary:
-    """Share of the model's area by class (0 to 1), medians over what photos see, and the ground sampling distance's
-    unit.
+    """Share of the model's area by class (0 to 1), medians over what photos see, and the share of unseen faces.
+
+    The ground sampling distance is in world units.
     """
 
     area_share: Mapping[EvidenceClass, float]
@@ -33,9 +34,10 @@ class EvidenceSummary:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ComponentRecord:
-    """One modelled component. `folder` is relative to OUT ("." for the first). `model` and `evidence` are workspace
-    entries, from which pictures can be rendered; `problem` says why there is no model, where there is none (a coded
-    error's text).
+    """One modelled component; `folder` is relative to OUT ("." for the first).
+
+    `model_entry` and `evidence_entry` are in the workspace: pictures can be rendered from them. `problem` is the text
+    of the coded error that says why there is no model, where there is none.
     """
 
     number: int
