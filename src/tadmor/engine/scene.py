@@ -2,9 +2,9 @@
 
 Conventions, stated once for the whole engine:
 
-* An image array is indexed [row, column]; an image point is (x, y) = (column, row). Pixel centres lie at integers: (0,
-0)
-  is the centre of the top left pixel. COLMAP puts that centre at (0.5, 0.5); only `colmap.py` and files in COLMAP's format know.
+* An image array is indexed [row, column]; an image point is (x, y) = (column, row). Pixel centres lie at integers:
+  (0, 0) is the centre of the top left pixel. COLMAP puts that centre at (0.5, 0.5); only `colmap.py` and files in
+  COLMAP's format know.
 * Camera frames: x right, y down, z forwards. `cam_from_world` maps world to camera: x_cam = R x_world + t.
 * World: after the cameras step, Y up. Units are metres where `Scene.metric` says so, otherwise arbitrary.
 * Depth is z in the camera frame, in world units, 0 where nothing is known.
@@ -29,8 +29,8 @@ Bool = NDArray[np.bool_]
 class Lens:
     """A camera with radial distortion (COLMAP's RADIAL model, two coefficients; square pixels).
 
-    `width`, `height` in pixels; `focal_px`; principal point `cx`, `cy` with pixel centres at integers; `k1`, `k2`
-    dimensionless.
+    `width`, `height` and `focal_px` in pixels; principal point `cx`, `cy` with pixel centres at integers; `k1` and `k2`
+    have no dimension.
     """
 
     width: int
@@ -65,9 +65,7 @@ class Lens:
         return replace(self, k1=0.0, k2=0.0)
 
     def distort(self, points: F64) -> F64:
-        """Map normalised image coordinates (..., 2) of an ideal pinhole to distorted image points (..., 2) in
-        pixels.
-        """
+        """Map normalised image coordinates (..., 2) of an ideal pinhole to image points (..., 2) in pixels."""
         r2 = (points**2).sum(-1, keepdims=True)
         return points * (1 + r2 * (self.k1 + r2 * self.k2)) * self.focal_px + np.array([self.cx, self.cy])
 
@@ -99,9 +97,7 @@ class View:
         return points
 
     def projection(self, lens: Lens | None = None) -> F64:
-        """(3, 4) matrix from homogeneous world points to homogeneous image points of the undistorted photo (or of
-        `lens`).
-        """
+        """(3, 4) matrix from homogeneous world points to those of the undistorted photo, or of one through `lens`."""
         k = (lens or self.lens).matrix
         return np.hstack([k @ self.rotation, (k @ self.translation)[:, None]])
 
@@ -110,8 +106,8 @@ class View:
 class Scene:
     """One component: photographs that were placed in one common frame, and the points that tie them together.
 
-    `points` (n, 3) float64 world; `point_error_px` (n,) mean reprojection error; `metric` is where the scale comes from
-    ("gps", "given") or None where world units are arbitrary.
+    `points` (n, 3) float64 world; `point_error_px` (n,) mean reprojection error; `metric` tells where the scale comes
+    from ("gps", "given"), None where world units are arbitrary.
     """
 
     views: tuple[View, ...]
