@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tadmor.engine.scene import Lens, Scene, View
+from tadmor.engine.scene import F64, Lens, Scene, View
 from tadmor.engine.workspace import Workspace
 
 
@@ -47,11 +47,19 @@ def load_scenes(entry: Path) -> tuple[list[Scene], str]:
         }
         seen = np.split(stored[f"{n}.seen"], np.cumsum(stored[f"{n}.seen_count"])[:-1])
         views = tuple(
-            View(str(photo), bytes(name).decode("utf-8", "surrogateescape"), Lens(int(lens[0]), int(lens[1]), *map(float, lens[2:])),
-                 rotation, translation, points.astype(np.int32))
+            View(str(photo), _name(name), _lens(lens), rotation, translation, points.astype(np.int32))
             for photo, name, lens, rotation, translation, points in zip(
                 get["photo"], get["name"], get["lens"], get["rotation"], get["translation"], seen, strict=True
             )
-        )  # fmt: skip
+        )
         scenes.append(Scene(views, get["points"], get["errors"], str(get["metric"]) or None))
     return scenes, str(stored["method"])
+
+
+def _name(stored: bytes) -> str:
+    return bytes(stored).decode("utf-8", "surrogateescape")
+
+
+def _lens(stored: F64) -> Lens:
+    width, height, focal_px, cx, cy, k1, k2 = map(float, stored)
+    return Lens(int(width), int(height), focal_px, cx, cy, k1, k2)
