@@ -1,6 +1,4 @@
-"""Settles the order in which LLVM (numba) and pycolmap enter the process: imported first by the package, before
-colmap.py.
-"""
+"""Settles the order in which numba's LLVM and pycolmap enter the process: the package imports it before colmap.py."""
 
 from numba import njit
 
