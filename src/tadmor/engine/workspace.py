@@ -1,14 +1,14 @@
 """The workspace: the one place that knows where a run keeps its work on disk, and how it survives being killed.
 
     WORKSPACE/
-        lock                      held by the running process
-        photos/<photo>/           photo.jpg, working.npy, facts.json      <photo>: from the file's SHA-256
-        <step>/<key>              one file or folder an entry             <key>: from the step's inputs, options and
-        version scratch/                  half-written entries; emptied at the start
+        lock               held by the running process
+        inputs.json        the files that were given last
+        photos/<photo>/    photo.jpg, working.npy, facts.json; <photo> is from the file's SHA-256
+        <kind>/<key>       one file or folder an entry; <key> is from the inputs, options and version of its step
+        scratch/           half-written entries; emptied at the start
 
 An entry is written under scratch/ and renamed into place, so what stands under its key is whole. A step whose key
-exists is not run again. Nothing here is needed once OUT is written: the workspace may be deleted at any time between
-runs.
+exists is not run again. Nothing here is needed once OUT is written: between runs the workspace may be deleted.
 """
 
 from __future__ import annotations
