@@ -22,9 +22,7 @@ SOURCES = 5
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Stereo:
-    """What the depth step leaves per view of a scene: `pictures` and `depths` entries, pinhole `lenses`, rows of the
-    `sources`.
-    """
+    """What the depth step leaves per view: `pictures` and `depths` entries, pinhole `lenses`, rows of its `sources`."""
 
     pictures: tuple[Path, ...]
     depths: tuple[Path, ...]
@@ -80,11 +78,11 @@ def run(job: Job, scene: Scene) -> Stereo:
             UndistortTask(job.workspace, e, v, lens) for e, v, lens in zip(pictures, views, lenses, strict=True)
         ]
         job.fill(record, prepare, pictures, to_undistort)
+        shown = list(zip(views, lenses, pictures, strict=True))
         to_measure = [
-            DepthTask(job.workspace, depths[i], views[i], lenses[i], pictures[i],
-                      tuple((views[j], lenses[j], pictures[j]) for j in sources[i]), ranges[i], job.options.seed)
-            for i in range(len(views))
-        ]  # fmt: skip
+            DepthTask(job.workspace, e, *shown[i], tuple(shown[j] for j in sources[i]), ranges[i], job.options.seed)
+            for i, e in enumerate(depths)
+        ]
         job.fill(record, measure, depths, to_measure)
         record.done //= 2
     return Stereo(pictures, depths, lenses, sources)
