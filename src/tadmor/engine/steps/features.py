@@ -15,8 +15,7 @@ from tadmor.engine.workspace import Workspace, digest
 
 VERSION = 1
 SMALL_PHOTO_PX = 1300
-"""Photos with a shorter long side are searched from double size on (first octave -1), or they yield too few
-features."""
+"""Photos with a shorter long side are searched from double size on (first octave -1), or too few features come."""
 
 
 @dataclass(frozen=True, slots=True)
