@@ -41,11 +41,11 @@ def run(
     """Return the verified pairs; `first` and `second` are rows of `photos.usable`."""
     usable = photos.usable
     probe = len(usable) >= PROBE_FROM_PHOTOS
+    inputs = [(features[p.key].name, p.facts.focal_px) for p in usable]
     keys = [
-        digest(features[usable[i].key].name, features[usable[j].key].name, usable[i].facts.focal_px, usable[j].facts.focal_px,
-               probe, job.options.seed, VERSION)
+        digest(inputs[i][0], inputs[j][0], inputs[i][1], inputs[j][1], probe, job.options.seed, VERSION)
         for i, j in pairs
-    ]  # fmt: skip
+    ]
     entries = [job.workspace.entry("matches", key, ".npz") for key in keys]
     tasks = [
         Task(
