@@ -43,9 +43,7 @@ def run(job: Job, photos: Photos, features: dict[str, Path]) -> list[tuple[int, 
 
 
 def _vocabulary(job: Job, usable: tuple[Photo, ...], features: dict[str, Path]) -> Vocabulary:
-    """The workspace's vocabulary: learnt once and kept while photos come, so that old pairs stay; anew when photos
-    have doubled.
-    """
+    """The workspace's vocabulary: kept while photos come, so that old pairs stay; learnt anew once they doubled."""
     entry = job.workspace.entry("vocabulary", "vocabulary", ".npz")
     if entry.exists():
         stored = job.workspace.load_arrays(entry)
