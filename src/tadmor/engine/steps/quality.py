@@ -1,6 +1,4 @@
-"""quality: the model rendered through every photo's camera and scored, above all through those kept out of the
-texture.
-"""
+"""quality: the model rendered through photos' cameras and scored, above all those kept out of the texture."""
 
 from __future__ import annotations
 
