@@ -1,7 +1,7 @@
 """How well every vertex is evidenced: by how many photos, from how far apart, how finely, and what class that makes.
 
-After the London Charter (2009) and the Seville Principles (2011): what was measured, what is weakly attested and what was filled in
-must be told apart.
+After the London Charter (2009) and the Seville Principles (2011): what was measured, what is weakly attested and what
+was filled in must be told apart.
 """
 
 from __future__ import annotations
@@ -30,13 +30,15 @@ class EvidenceClass(IntEnum):
 
 
 CLASS_COLOURS = np.array([[0xEC, 0xD3, 0xE2], [0xDD, 0x9A, 0x22], [0x1F, 0x5F, 0x8B]], np.uint8)
-"""sRGB of the classes: mauve, amber, blue. They differ in lightness (87, 68, 38), for those who do not see colours."""
+"""sRGB of the classes: mauve, amber, blue; they differ in lightness (87, 68, 38) for those who do not see colours."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Evidence:
-    """Per vertex: `photos` (n,) uint16; `angle_deg` (n,) float32, the best triangulation angle; `gsd` (n,) float32,
-    the ground sampling distance of the finest full-size photo in world units (0 where unseen); `classes` (n,) uint8 of
+    """What speaks for each vertex.
+
+    `photos` (n,) uint16 that see it; `angle_deg` (n,) float32, the best triangulation angle; `gsd` (n,) float32, the
+    ground sampling distance of the finest full-size photo in world units, 0 where unseen; `classes` (n,) uint8 of
     EvidenceClass.
     """
 
@@ -58,8 +60,9 @@ class Witnesses:
         self._gsd = np.full(len(vertices), np.inf, np.float32)
 
     def add(self, depth: F32, k: F64, rotation: F64, translation: F64, full_focal_px: float) -> None:
-        """Enter a view: `depth` (h, w) of the mesh as drawn through a pinhole `k` (focal_px, cx, cy); `full_focal_px`
-        of the photo.
+        """Enter a view: `depth` (h, w) is the mesh drawn through a pinhole `k` (focal_px, cx, cy).
+
+        `full_focal_px` is that of the full-size photo.
         """
         in_camera = self.vertices @ rotation.T + translation
         centre = -rotation.T @ translation
