@@ -34,9 +34,7 @@ class Sight:
 
 
 def look(vertices: F64, faces: I32, lens: Lens, rotation: F64, translation: F64) -> Sight:
-    """Draw the mesh (vertices (n, 3) world, faces (m, 3)) from a view and judge every face whose centre is not
-    hidden.
-    """
+    """Draw the mesh, vertices (n, 3) world and faces (m, 3), from a view and judge the faces whose centre is seen."""
     in_camera = (vertices @ rotation.T + translation).astype(np.float32)
     depth, _ = rasterise(in_camera, faces, lens.focal_px, lens.cx, lens.cy, lens.width, lens.height)
     weight = edge_weight(depth)
@@ -60,9 +58,7 @@ def edge_weight(depth: F32) -> F32:
 
 @njit(nogil=True, fastmath=True, cache=True, error_model="numpy")  # type: ignore[untyped-decorator]  # numba ships no types
 def _judge(points, faces, k, depth, weight):  # type: ignore[no-untyped-def]  # compiled by numba
-    """Quality per face (0: not seen) and the image point of its centre; a centre is seen where the drawn depth agrees
-    nearby.
-    """
+    """Quality per face (0: not seen) and its centre's image point; it is seen where the depth drawn nearby agrees."""
     height, width = depth.shape
     quality = np.zeros(len(faces), np.float32)
     image_points = np.zeros((len(faces), 2), np.float32)
