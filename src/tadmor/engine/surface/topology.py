@@ -44,9 +44,7 @@ def face_neighbours(faces: I32) -> I32:
 
 
 def face_pieces(faces: I32, neighbours: I32, together: Bool | None = None) -> tuple[int, I32]:
-    """Number of connected pieces and the piece of each face; `together` (m, 3) says across which edges pieces hold
-    together.
-    """
+    """Number of connected pieces and the piece of each face; `together` (m, 3) says which edges hold faces together."""
     linked = neighbours >= 0 if together is None else (neighbours >= 0) & together
     one = np.nonzero(linked)[0]
     graph = sp.coo_matrix((np.ones(len(one), np.int8), (one, neighbours[linked])), shape=(len(faces), len(faces)))
@@ -55,9 +53,7 @@ def face_pieces(faces: I32, neighbours: I32, together: Bool | None = None) -> tu
 
 
 def neighbour_mean(vertex_count: int, faces: I32) -> sp.csr_matrix:
-    """(n, n) matrix that maps vertex values to the mean over each vertex's neighbours (uniform Laplacian plus
-    identity).
-    """
+    """(n, n) matrix from vertex values to the mean over each one's neighbours (uniform Laplacian plus identity)."""
     e = edges(faces)
     both = np.concatenate([e, e[:, ::-1]])
     links = sp.csr_matrix(
