@@ -23,7 +23,8 @@ def refine_once(vertices: F64, faces: I32, mean: sp.csr_matrix, views: Iterable[
     """One round: move each vertex along its normal onto the mean of the depths measured there, then smooth lightly.
 
     `mean` is `topology.neighbour_mean`. A depth speaks for a vertex within 1 %; it weighs (cosine focal / depth)^2,
-    the density of pixels on the surface. Smoothing (a fraction towards the neighbours' mean) is stronger where no depth speaks.
+    the density of pixels on the surface. Smoothing (a fraction towards the neighbours' mean) is stronger where no
+    depth speaks.
     """
     normals = vertex_normals(vertices, faces)
     total, weight = np.zeros(len(vertices)), np.zeros(len(vertices))
