@@ -1,1 +1,1 @@
-"""From posed photos to an oriented point cloud: view choice, depth, agreement, sky, merging. Arrays in, arrays out."""
+"""From posed photos to an oriented point cloud: views, depth, agreement, sky, merging. Arrays in, arrays out."""
