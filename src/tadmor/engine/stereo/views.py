@@ -20,9 +20,7 @@ def working_lens(lens: Lens, long_side_px: int) -> Lens:
 
 
 def undistortion_map(lens: Lens, pinhole: Lens, photo_width: int, photo_height: int) -> F32:
-    """(h, w, 2) float32: where in the photo, scaled to `photo_width` x `photo_height`, each pixel of the pinhole image
-    lies.
-    """
+    """(h, w, 2) float32: where in the photo, scaled to the size given, each pixel of the pinhole's image lies."""
     x, y = np.meshgrid(np.arange(pinhole.width, dtype=np.float64), np.arange(pinhole.height, dtype=np.float64))
     normalised = np.stack([(x - pinhole.cx) / pinhole.focal_px, (y - pinhole.cy) / pinhole.focal_px], axis=-1)
     scaled = lens.scaled_to(photo_width, photo_height)
@@ -30,9 +28,7 @@ def undistortion_map(lens: Lens, pinhole: Lens, photo_width: int, photo_height: 
 
 
 def undistort(photo: U8, lens: Lens, pinhole: Lens) -> tuple[U8, Bool]:
-    """Resample a photo (any size, BGR) as the pinhole camera would see it; returns (h, w, 3) uint8 and where the photo
-    reaches.
-    """
+    """Resample a photo (any size, BGR) as the pinhole sees it; returns (h, w, 3) uint8 and where the photo reaches."""
     width, height = max(pinhole.width, 1), max(pinhole.height, 1)
     small = photo
     if photo.shape[1] > width:
