@@ -39,13 +39,15 @@ def back_project(depth: F32, lens: Lens, rotation: F64, translation: F64, rows: 
 
 
 def depth_normals(depth: F32, lens: Lens, reach: int = 2) -> F32:
-    """Normals (h, w, 3) float32 in the camera frame by central differences over `reach` pixels; zero where a neighbour
-    is missing or the surface breaks off.
+    """Normals (h, w, 3) float32 in the camera frame by central differences over `reach` pixels.
+
+    Zero where a neighbour is missing or the surface breaks off.
     """
     height, width = depth.shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    points = np.stack([(x - np.float32(lens.cx)) / np.float32(lens.focal_px) * depth,
-                       (y - np.float32(lens.cy)) / np.float32(lens.focal_px) * depth, depth], axis=-1)  # fmt: skip
+    focal_px = np.float32(lens.focal_px)
+    right, below = (x - np.float32(lens.cx)) / focal_px * depth, (y - np.float32(lens.cy)) / focal_px * depth
+    points = np.stack([right, below, depth], axis=-1)
     across, down = np.zeros_like(points), np.zeros_like(points)
     across[:, reach:-reach] = points[:, 2 * reach :] - points[:, : -2 * reach]
     down[reach:-reach] = points[2 * reach :] - points[: -2 * reach]
@@ -115,9 +117,7 @@ def _leave_to_finer(points, footprints, pose, k, other_depth, other_first, own):
 
 
 def thin(cloud: Cloud) -> Cloud:
-    """Average what falls into one cell of two footprints; cells come in sizes of powers of two, by the points'
-    footprints.
-    """
+    """Average what falls into one cell of two footprints; the cells' sizes are powers of two, by the footprints."""
     base = float(np.median(cloud.footprints))
     level = np.clip(np.round(np.log2(cloud.footprints / base)), -3, 6)
     size = CELL_FOOTPRINTS * base * 2.0**level
@@ -132,8 +132,13 @@ def thin(cloud: Cloud) -> Cloud:
         return summed / (number[:, None] if summed.ndim > 1 else number)
 
     normals = np.add.reduceat(cloud.normals[order], starts)
-    return Cloud(mean(cloud.points), normals.astype(np.float32), mean(cloud.footprints).astype(np.float32),
-                 mean(cloud.colours.astype(np.float32)).astype(np.uint8))  # fmt: skip
+    colours = mean(cloud.colours.astype(np.float32))
+    return Cloud(
+        mean(cloud.points),
+        normals.astype(np.float32),
+        mean(cloud.footprints).astype(np.float32),
+        colours.astype(np.uint8),
+    )
 
 
 def join(clouds: list[Cloud]) -> Cloud:
@@ -147,8 +152,9 @@ def join(clouds: list[Cloud]) -> Cloud:
 
 
 def near_cloud(points: F64, *, reach: float = 6.0) -> Bool:
-    """Where points (n, 3) lie within `reach` times the 90th percentile of the distances from their median: the rest
-    are strays.
+    """Where points (n, 3) lie within `reach` times the 90th percentile of their distances from the median.
+
+    The rest are strays.
     """
     distance = np.linalg.norm(points - np.median(points, axis=0), axis=1)
     near: Bool = distance < reach * np.percentile(distance, 90)
