@@ -1,14 +1,15 @@
 """Depth, normal and matching cost of every pixel of a view by PatchMatch stereo on the CPU.
 
-Slanted support windows and random search as in PatchMatch Stereo (Bleyer et al. 2011); red-black propagation as in Gipuma (Galliani et
-al. 2015); bilaterally weighted NCC against several source views as in COLMAP (Schönberger et al. 2016); coarse to fine
-as in ACMM.
+Slanted support windows and random search as in PatchMatch Stereo (Bleyer et al. 2011); red-black propagation as in
+Gipuma (Galliani et al. 2015); bilaterally weighted NCC against several source views as in COLMAP (Schönberger et al.
+2016); coarse to fine as in ACMM (Xu & Tao 2019).
 
 What makes it fast: numba with error_model="numpy" (checks for division by zero block SIMD), the four texels of a
 bilinear sample packed in one uint32, clamped samples instead of bounds checks, per-pixel source terms computed once
 for all candidate planes, and the few best sources of a pixel chosen once a level.
 
-A plane is (depth, normal): the depth at the pixel and the unit normal in the camera frame, which faces the camera (z < 0).
+A plane is (depth, normal): the depth at the pixel and the unit normal in the camera frame, which faces the camera
+(z < 0).
 """
 
 from __future__ import annotations
@@ -36,8 +37,10 @@ SOURCES_AVERAGED = 2
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One level of the pyramid: image scale, sweeps, neighbours and random changes tried, size of the first change and
-    its decay per sweep, and the number of best sources kept per pixel (0: all).
+    """One level of the pyramid: its image scale, its sweeps, and what each sweep tries.
+
+    `neighbours` and random `changes` tried a pixel; size of the first change and its decay per sweep; number of best
+    sources kept per pixel (0: all).
     """
 
     scale: float
@@ -95,7 +98,9 @@ def depth_map(
             depth, normal = (cv2.resize(a, (width, height), interpolation=cv2.INTER_NEAREST) for a in (depth, normal))
             cost = np.where(hopeless, COST_SKIPPED, f32(0))
         _run_level(picture, lens, sources, level, (depth, normal, cost), depth_range, seed)
-    assert depth is not None and normal is not None and cost is not None
+    assert depth is not None
+    assert normal is not None
+    assert cost is not None
     return depth, normal, cost
 
 
@@ -135,11 +140,12 @@ def _run_level(
     averaged = min(SOURCES_AVERAGED, len(sources))
     shared = (picture, texels, offsets, sizes, homographies, epipoles, *planes, best_sources, calibration)
     limits = (f32(depth_range[0]), f32(depth_range[1]), averaged, level.best_sources)
-    _sweep(*shared, *limits, 0, 0, True, level.neighbours, level.changes, f32(1), seed)
+    scoring = True
+    _sweep(*shared, *limits, 0, 0, scoring, level.neighbours, level.changes, f32(1), seed)
     for sweep in range(level.sweeps):
         change = f32(level.first_change * level.decay**sweep)
         for parity in (0, 1):
-            _sweep(*shared, *limits, parity, sweep, False, level.neighbours, level.changes, change, seed)
+            _sweep(*shared, *limits, parity, sweep, not scoring, level.neighbours, level.changes, change, seed)
 
 
 def pack_texels(grey: U8) -> NDArray[np.uint32]:
@@ -189,7 +195,7 @@ def _centred(state):  # type: ignore[no-untyped-def]  # compiled by numba
 
 
 @njit(nogil=True, fastmath=True, cache=True, error_model="numpy")  # type: ignore[untyped-decorator]  # numba ships no types
-def _sweep(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912, PLR0913, PLR0915  # one loop nest: splitting it costs half the speed
+def _sweep(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # one loop nest: splitting it costs half the speed
     picture,
     texels,
     offsets,
@@ -213,10 +219,10 @@ def _sweep(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912, PLR0913, PLR
     change,
     seed,
 ):
-    """One pass over the pixels. `scoring`: score the present planes with every source and remember the best sources of
-    each pixel.
-    Otherwise, for pixels of one `parity` of a chequerboard: try the planes of neighbours and random changes on those
-    sources.
+    """One pass over the pixels.
+
+    `scoring`: score the present planes with every source and remember the best sources of each pixel. Otherwise, for
+    pixels of one `parity` of a chequerboard: try the planes of neighbours and random changes on those sources.
     """
     height, width = picture.shape
     n_sources = offsets.size
