@@ -1,8 +1,8 @@
 """The engine's only door to pycolmap: features, two-view geometry, mapping, Poisson meshing, COLMAP's text format.
 
-pycolmap must not be imported before numba has compiled something in the process (its bundled zlib and LLVM's clash: "double free");
-`engine/__init__` sees to the order. Image points cross this module's border with pixel centres at integers (see
-scene.py).
+pycolmap must not be imported before numba has compiled something in the process (its bundled zlib and LLVM's clash:
+"double free"); `engine/__init__` sees to the order. Image points cross this module's border with pixel centres at
+integers, as scene.py has it.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ DEFAULT_FOCAL_FACTOR = 1.2
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Features:
-    """SIFT features of one photo: `points` (n, 2) float32 image points of the full-size photo, `scales` (n,) float32
-    pixels, largest first, `descriptors` (n, 128) uint8 (RootSIFT times 512).
+    """SIFT features of one photo, largest first.
+
+    `points` (n, 2) float32 image points of the full-size photo; `scales` (n,) float32 pixels; `descriptors` (n, 128)
+    uint8, RootSIFT times 512.
     """
 
     points: F32
@@ -39,8 +41,9 @@ class Features:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PhotoToMap:
-    """What mapping needs of one photo. `group`: photos with the same number share one camera. `focal_px` from EXIF or
-    None.
+    """What mapping needs of one photo.
+
+    `group`: photos with the same number share one camera; `focal_px` is EXIF's, or None.
     """
 
     photo: str
@@ -54,11 +57,10 @@ class PhotoToMap:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class VerifiedPair:
-    """Matches of two photos that agree with one relative pose or homography: `matches` (m, 2) uint32 rows of the two
-    features.
+    """Matches of two photos that agree with one relative pose or homography.
 
-    `configuration` is COLMAP's TwoViewGeometryConfiguration number; `geometry` (3, 3, 3) holds E, F and H (zeros where
-    not estimated).
+    `matches` (m, 2) uint32 are rows of the two photos' features; `configuration` is the number of COLMAP's
+    TwoViewGeometryConfiguration; `geometry` (3, 3, 3) holds E, F and H, zeros for those not estimated.
     """
 
     first: int
@@ -69,8 +71,7 @@ class VerifiedPair:
 
 
 def extract_sift(images: Sequence[U8], *, max_features: int, first_octave: int, threads: int) -> list[Features]:
-    """Detect SIFT features (Lowe 2004, VLFeat's implementation) in grey images (h, w) uint8 and describe them as
-    RootSIFT.
+    """Detect SIFT features (Lowe 2004, as VLFeat does) in grey images (h, w) uint8 and describe them as RootSIFT.
 
     The images are handed over in one go because pycolmap's array interface holds the GIL: its own threads do not.
     """
@@ -142,8 +143,9 @@ def verify_pair(
     seed: int,
     min_inliers: int = 15,
 ) -> VerifiedPair | None:
-    """Keep the matches (m, 2) that one epipolar geometry or homography explains (COLMAP's two-view estimation); None
-    if too few.
+    """Keep the matches (m, 2) that one epipolar geometry or homography explains, or None where they are too few.
+
+    This is COLMAP's two-view estimation (Schönberger & Frahm 2016).
     """
     if len(matches) < min_inliers:
         return None
@@ -201,8 +203,7 @@ def _write_database(path: Path, photos: Sequence[PhotoToMap], pairs: Sequence[Ve
 def map_photos(
     photos: Sequence[PhotoToMap], pairs: Sequence[VerifiedPair], *, threads: int, seed: int, globally: bool
 ) -> list[Any]:
-    """Place the photos: incremental mapping (Schönberger & Frahm 2016) or, with `globally`, global mapping (Pan et al.
-    2024, GLOMAP).
+    """Place the photos one by one (Schönberger & Frahm 2016) or, `globally`, all at once (GLOMAP, Pan et al. 2024).
 
     Returns pycolmap reconstructions of at least two photos, largest first; image ids are rows of `photos` plus one.
     """
@@ -240,9 +241,7 @@ def focal_lengths(reconstruction: Any) -> dict[int, float]:
 
 
 def regrouped(reconstruction: Any, photos: Sequence[PhotoToMap], groups: dict[int, int]) -> Any:
-    """Rebuild a reconstruction with other camera groups (row -> group); a group starts from the median of its
-    lenses.
-    """
+    """Rebuild a reconstruction with other camera groups (row -> group), each starting from its lenses' median."""
     result = pycolmap.Reconstruction()
     rows = registered(reconstruction)
     for group in sorted(set(groups.values())):
@@ -332,9 +331,7 @@ def resect(
 
 
 def poisson_mesh(oriented_points: Path, depth: int, *, threads: int, folder: Path) -> Path:
-    """Screened Poisson reconstruction (Kazhdan & Hoppe 2013) of a PLY with normals; returns the PLY of the untrimmed
-    mesh.
-    """
+    """Mesh a PLY of oriented points by screened Poisson (Kazhdan & Hoppe 2013); returns the untrimmed mesh's PLY."""
     options = pycolmap.PoissonMeshingOptions()
     options.depth = depth
     options.trim = 0.0

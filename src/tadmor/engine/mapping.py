@@ -31,9 +31,8 @@ class Mapped:
 def map_scenes(photos: Sequence[PhotoToMap], pairs: Sequence[VerifiedPair], *, threads: int, seed: int) -> Mapped:
     """Place the photos incrementally; where that reaches under 80 % of them, globally too, and keep what places more.
 
-    Photos without EXIF are placed with a camera each; where those then turn out alike, they share one, which is
-    adjusted once more with its principal point free: with few photos of a plane wall, that is where the error of the
-    cameras goes.
+    Photos without EXIF are placed with a camera each; where those then turn out alike, they share one, adjusted once
+    more with its principal point free: with few photos of a plane wall, that is where the cameras' error goes.
     """
     if not pairs:
         return Mapped((), "incremental")
@@ -73,9 +72,7 @@ def _shared_cameras(reconstruction: Any, photos: Sequence[PhotoToMap], *, thread
 
 
 def _groups_by_focal(focal_px: dict[int, float], photos: Sequence[PhotoToMap]) -> dict[int, int]:
-    """Camera group of every placed row: EXIF's groups, joined where photos without EXIF, of one size, agree in focal
-    length.
-    """
+    """Camera group of every placed row: EXIF's; photos of one size without EXIF share one if focal lengths agree."""
     groups = {row: photos[row].group for row in focal_px}
     by_size: dict[tuple[int, int], list[int]] = {}
     for row in focal_px:
@@ -91,8 +88,9 @@ def _groups_by_focal(focal_px: dict[int, float], photos: Sequence[PhotoToMap]) -
 
 
 def camera_groups(photos: Sequence[PhotoToMap], marks: Sequence[tuple[object, ...] | None]) -> list[PhotoToMap]:
-    """Number the cameras: photos with the same mark (EXIF make, model, lens, focal length) and size share one, others
-    have their own.
+    """Number the cameras: photos with the same mark and size share one, photos without a mark have their own.
+
+    `marks`: what EXIF says of each photo's camera (make, model, lens, focal length).
     """
     numbers: dict[object, int] = {}
     grouped = []
