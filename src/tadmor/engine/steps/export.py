@@ -48,19 +48,26 @@ def run(
     options = job.options
     mesh = textured_mesh(textured.model, evidence)
     extras: dict[str, Any] = {
-        "title": "Model rebuilt from photographs", "source": GENERATOR_NOTE, "unit": unit_name, "photos": [v.name for v
-        in scene.views],
-    }  # fmt: skip
+        "title": "Model rebuilt from photographs",
+        "source": GENERATOR_NOTE,
+        "unit": unit_name,
+        "photos": [v.name for v in scene.views],
+    }
     coloured = evidence_mesh(mesh)
     cloud = load_cloud(fused.cloud)
     writers: list[Callable[[], object]] = [
         lambda: write_glb(folder / "model.glb", mesh, name="model", extras=extras),
         lambda: write_glb(folder / "evidence.glb", coloured, name="evidence", extras=extras),
         lambda: write_ply_mesh(folder / "model.ply", with_vertex_colours(mesh, textured), comments=[GENERATOR_NOTE]),
-        lambda: write_ply_cloud(folder / "cloud.ply", cloud.points, normals=unit(cloud.normals).astype(np.float32),
-                                colours=cloud.colours[:, ::-1], attributes={"footprint": cloud.footprints}),
+        lambda: write_ply_cloud(
+            folder / "cloud.ply",
+            cloud.points,
+            normals=unit(cloud.normals).astype(np.float32),
+            colours=cloud.colours[:, ::-1],
+            attributes={"footprint": cloud.footprints},
+        ),
         lambda: write_cameras(scene, job.workspace, folder / "cameras"),
-    ]  # fmt: skip
+    ]
     if Format.OBJ in options.formats:
         writers.append(lambda: write_obj(folder / "model.obj", mesh))
     if Format.STL in options.formats:
