@@ -69,9 +69,10 @@ def remodel(
 
     Work is kept in `workspace` (default: OUT/workspace); the same call goes on where an earlier one stopped.
     `workers`: threads on this machine (default: its cores); `scheduler`: address of a Dask scheduler whose workers
-    share the workspace; `listener` is told of the progress. Raises UserError where the photos do not allow a model,
-    EnvironmentFailure where the machine stands in the way, Interrupted on Ctrl-C; the report is written in the first
-    case too.
+    share the workspace; `listener` is told of the progress, from several threads but by one at a time.
+
+    Raises UserError where the photos do not allow a model, with the report written all the same; EnvironmentFailure
+    where the machine stands in the way; Interrupted on Ctrl-C.
     """
     out = Path(out).absolute()
     found = find_photos([Path(p) for p in inputs])
@@ -167,10 +168,20 @@ class _Run:
             self.verdicts[name] = replace(self.verdicts[name], held_out=True)
         model = job.workspace.load_arrays(textured.model)
         return ComponentRecord(
-            number, folder, scene, textured.held_out, scores, _summary(job, textured.model, evident), len(model["vertices"]),
-            len(model["faces"]), tuple((int(w), int(h)) for w, h in model["page_size"]), _bounds(model["vertices"]), exported.sizes,
-            textured.model, evident,
-        )  # fmt: skip
+            number,
+            folder,
+            scene,
+            held_out=textured.held_out,
+            scores=scores,
+            evidence=_summary(job, textured.model, evident),
+            vertices=len(model["vertices"]),
+            faces=len(model["faces"]),
+            texture_px=tuple((int(w), int(h)) for w, h in model["page_size"]),
+            bounds=_bounds(model["vertices"]),
+            files=exported.sizes,
+            model_entry=textured.model,
+            evidence_entry=evident,
+        )
 
     def _require_photos(self) -> None:
         usable = self.photos.usable
@@ -215,15 +226,23 @@ class _Run:
             raise UserError("no-overlap", count=len(self.photos.usable), report=self.out / "report.html")
 
     def _report(self, error: TadmorError | None) -> Result:
+        usable = self.photos.usable
         record = RunRecord(
-            started_at=self.started_at, seconds=time.perf_counter() - self.clock, options=self.job.options, workers=self.job.compute.workers,
+            started_at=self.started_at,
+            seconds=time.perf_counter() - self.clock,
+            options=self.job.options,
+            workers=self.job.compute.workers,
             steps=tuple(self.job.progress.records.values()),
             verdicts=tuple(self.verdicts[f.name] for f in self.found if f.name in self.verdicts),
-            photos={p.key: p.facts for p in self.photos.usable}, names={p.key: p.name for p in self.photos.usable},
-            components=tuple(self.components), pairs=self.pairs, mapping_method=self.method,
-            synthetic=any("synthetic" in (p.facts.model or "").lower() for p in self.photos.usable),
-            workspace=self.job.workspace.root, error=str(error) if error else None,
-        )  # fmt: skip
+            photos={p.key: p.facts for p in usable},
+            names={p.key: p.name for p in usable},
+            components=tuple(self.components),
+            pairs=self.pairs,
+            mapping_method=self.method,
+            synthetic=any("synthetic" in (p.facts.model or "").lower() for p in usable),
+            workspace=self.job.workspace.root,
+            error=str(error) if error else None,
+        )
         with told_apart(self.out):
             page = report.write(record, self.out)
         return Result(self.out, page, record)
