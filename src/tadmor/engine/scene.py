@@ -67,7 +67,8 @@ class Lens:
     def distort(self, points: F64) -> F64:
         """Map normalised image coordinates (..., 2) of an ideal pinhole to image points (..., 2) in pixels."""
         r2 = (points**2).sum(-1, keepdims=True)
-        return points * (1 + r2 * (self.k1 + r2 * self.k2)) * self.focal_px + np.array([self.cx, self.cy])
+        bent: F64 = points * (1 + r2 * (self.k1 + r2 * self.k2)) * self.focal_px + np.array([self.cx, self.cy])
+        return bent
 
 
 @dataclass(frozen=True, eq=False, slots=True)
