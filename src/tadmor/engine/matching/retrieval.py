@@ -53,8 +53,7 @@ def vlad(descriptors: F32, vocabulary: Vocabulary) -> F32:
         np.add.at(residuals, nearest, reduced - words[nearest])
     residuals /= np.maximum(np.linalg.norm(residuals, axis=1, keepdims=True), 1e-9)
     vector = (np.sign(residuals) * np.sqrt(np.abs(residuals))).ravel()
-    unit: F32 = vector / max(float(np.linalg.norm(vector)), 1e-9)
-    return unit
+    return (vector / max(float(np.linalg.norm(vector)), 1e-9)).astype(np.float32)
 
 
 def most_similar(vectors: F32, neighbours: int) -> set[tuple[int, int]]:
