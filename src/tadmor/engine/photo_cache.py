@@ -41,15 +41,15 @@ class PhotoCache:
 
 
 def _decode(path: Path, long_side_px: int) -> U8:
-    photo = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    photo: U8 | None = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if photo is None:
         raise FileNotFoundError(f"{path} has gone from the workspace")
     scale = long_side_px / max(photo.shape[:2])
     if scale >= 1:
         return photo
-    return cv2.resize(
-        photo, (round(photo.shape[1] * scale), round(photo.shape[0] * scale)), interpolation=cv2.INTER_AREA
-    )
+    size = (round(photo.shape[1] * scale), round(photo.shape[0] * scale))
+    smaller: U8 = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+    return smaller
 
 
 SHARED = PhotoCache()
