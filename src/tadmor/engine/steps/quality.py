@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from tadmor.engine.job import Job
-from tadmor.engine.scene import Scene, View
+from tadmor.engine.scene import U8, Scene, View
 from tadmor.engine.steps.photos import working_picture
 from tadmor.engine.steps.texture import Textured
 from tadmor.engine.surface.rendering import Model, Score, render, score
@@ -66,8 +66,15 @@ def _spread(rows: list[int]) -> list[int]:
 def load_model(entry: Path) -> Model:
     """The textured model with decoded pages."""
     stored = Workspace.load_arrays(entry)
-    pages = tuple(cv2.imdecode(stored[f"page{i}"], cv2.IMREAD_COLOR) for i in range(len(stored["page_size"])))
+    pages = tuple(decoded(stored[f"page{i}"]) for i in range(len(stored["page_size"])))
     return Model(stored["vertices"], stored["faces"], stored["uv"], stored["face_page"], pages)
+
+
+def decoded(page: U8) -> U8:
+    """(h, w, 3) uint8 BGR of a texture page as it is stored: the bytes of a JPEG."""
+    picture: U8 | None = cv2.imdecode(page, cv2.IMREAD_COLOR)
+    assert picture is not None
+    return picture
 
 
 _LOADED: dict[Path, Model] = {}
