@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from tadmor.engine import colmap
 from tadmor.engine.job import Job
@@ -18,6 +18,7 @@ from tadmor.engine.scene import Scene
 from tadmor.engine.steps.evidence import load_evidence
 from tadmor.engine.steps.fuse import Fused, load_cloud
 from tadmor.engine.steps.photos import working_picture
+from tadmor.engine.steps.quality import decoded
 from tadmor.engine.steps.texture import Textured
 from tadmor.engine.surface.evidence import CLASS_COLOURS
 from tadmor.engine.surface.topology import unit
@@ -118,7 +119,12 @@ def textured_mesh(model: Path, evidence: Path) -> TexturedMesh:
         AtlasPage(stored[f"page{i}"].tobytes(), int(width), int(height))
         for i, (width, height) in enumerate(stored["page_size"])
     )
-    attributes = {"photos": found.photos, "angle_deg": found.angle_deg, "gsd": found.gsd, "class": found.classes}
+    attributes: dict[str, NDArray[Any]] = {
+        "photos": found.photos,
+        "angle_deg": found.angle_deg,
+        "gsd": found.gsd,
+        "class": found.classes,
+    }
     return TexturedMesh(
         stored["vertices"].astype(np.float32), stored["faces"], stored["uv"], pages, stored["face_page"], attributes
     )
@@ -138,7 +144,7 @@ def with_vertex_colours(mesh: TexturedMesh, textured: Textured) -> TexturedMesh:
     stored = Workspace.load_arrays(textured.model)
     colours = np.full((len(mesh.vertices), 3), 153, np.uint8)
     for number, _ in enumerate(mesh.pages):
-        page = cv2.imdecode(stored[f"page{number}"], cv2.IMREAD_COLOR)
+        page = decoded(stored[f"page{number}"])
         rows = np.unique(mesh.faces[mesh.face_page == number])
         assert mesh.uv is not None
         x = np.clip((mesh.uv[rows, 0] * page.shape[1]).astype(int), 0, page.shape[1] - 1)
