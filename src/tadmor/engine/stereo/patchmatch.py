@@ -108,7 +108,8 @@ def _scaled(grey: U8, scale: float) -> U8:
     if scale == 1:
         return grey
     size = (max(16, round(grey.shape[1] * scale)), max(16, round(grey.shape[0] * scale)))
-    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    smaller: U8 = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    return smaller
 
 
 def _random_planes(
