@@ -93,7 +93,7 @@ def view_samples(
     return Cloud(points[own], normals[own], footprints[own], picture[rows, columns][own])
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")  # type: ignore[untyped-decorator]  # numba ships no types
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def _leave_to_finer(points, footprints, pose, k, other_depth, other_first, own):  # type: ignore[no-untyped-def]  # compiled by numba
     """Clear `own` where the other view holds the same depth with a smaller footprint."""
     height, width = other_depth.shape
