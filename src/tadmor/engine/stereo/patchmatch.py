@@ -180,7 +180,7 @@ def _pack_sources(
     )
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]  # numba ships no types
+@njit(inline="always")
 def _xorshift(state):  # type: ignore[no-untyped-def]  # compiled by numba
     """Marsaglia's xorshift32: the next state."""
     state ^= state << np.uint32(13)
@@ -189,13 +189,13 @@ def _xorshift(state):  # type: ignore[no-untyped-def]  # compiled by numba
     return np.uint32(state)
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]  # numba ships no types
+@njit(inline="always")
 def _centred(state):  # type: ignore[no-untyped-def]  # compiled by numba
     """A state as a number in -0.5 .. 0.5."""
     return f32(state) * f32(1 / 4294967296.0) - f32(0.5)
 
 
-@njit(nogil=True, fastmath=True, cache=True, error_model="numpy")  # type: ignore[untyped-decorator]  # numba ships no types
+@njit(nogil=True, fastmath=True, cache=True, error_model="numpy")
 def _sweep(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # one loop nest: splitting it costs half the speed
     picture,
     texels,
