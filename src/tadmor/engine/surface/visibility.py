@@ -56,7 +56,7 @@ def edge_weight(depth: F32) -> F32:
     return weight
 
 
-@njit(nogil=True, fastmath=True, cache=True, error_model="numpy")  # type: ignore[untyped-decorator]  # numba ships no types
+@njit(nogil=True, fastmath=True, cache=True, error_model="numpy")
 def _judge(points, faces, k, depth, weight):  # type: ignore[no-untyped-def]  # compiled by numba
     """Quality per face (0: not seen) and its centre's image point; it is seen where the depth drawn nearby agrees."""
     height, width = depth.shape
