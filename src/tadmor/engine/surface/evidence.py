@@ -93,7 +93,7 @@ class Witnesses:
         return Evidence(photos, angle, gsd, classes.astype(np.uint8))
 
 
-@njit(nogil=True, cache=True, error_model="numpy")  # type: ignore[untyped-decorator]  # numba ships no types
+@njit(nogil=True, cache=True, error_model="numpy")
 def _sees(points, normals, depth, k):  # type: ignore[no-untyped-def]  # compiled by numba
     """(n,) whether each vertex (camera frame) faces the camera and is what is drawn there, within a pixel and 1 %."""
     height, width = depth.shape
@@ -116,7 +116,7 @@ def _sees(points, normals, depth, k):  # type: ignore[no-untyped-def]  # compile
     return seen
 
 
-@njit(parallel=True, cache=True, error_model="numpy")  # type: ignore[untyped-decorator]  # numba ships no types
+@njit(parallel=True, cache=True, error_model="numpy")
 def _widest_angle(vertices, bits, centres, angle_deg):  # type: ignore[no-untyped-def]  # compiled by numba
     """Widest angle in degrees between the directions to two views that see a vertex.
 
@@ -150,6 +150,6 @@ def _widest_angle(vertices, bits, centres, angle_deg):  # type: ignore[no-untype
         angle_deg[i] = np.degrees(np.arccos(min(max(lowest, -1.0), 1.0)))
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]  # numba ships no types
+@njit(inline="always")
 def _dot(rows, a, b):  # type: ignore[no-untyped-def]  # compiled by numba
     return rows[a, 0] * rows[b, 0] + rows[a, 1] * rows[b, 1] + rows[a, 2] * rows[b, 2]
