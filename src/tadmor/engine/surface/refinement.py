@@ -41,7 +41,7 @@ def refine_once(vertices: F64, faces: I32, mean: sp.csr_matrix, views: Iterable[
     return refined
 
 
-@njit(parallel=True, cache=True, fastmath=True, error_model="numpy")  # type: ignore[untyped-decorator]  # numba ships no types
+@njit(parallel=True, cache=True, fastmath=True, error_model="numpy")
 def _add_residuals(  # type: ignore[no-untyped-def]  # compiled by numba: flat arrays, no structs
     vertices, normals, pose, k, centre, depth, max_difference, total, weight
 ):
