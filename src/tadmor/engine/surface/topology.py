@@ -82,7 +82,7 @@ def vertex_normals(vertices: F64, faces: I32) -> F64:
     return normals
 
 
-def unit(vectors: F32 | F64) -> F64:
+def unit[Vectors: (F32, F64)](vectors: Vectors) -> Vectors:
     """Rows scaled to unit length."""
-    scaled: F64 = vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-12)
+    scaled: Vectors = vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-12)
     return scaled
