@@ -271,7 +271,12 @@ def adjust(reconstruction: Any, *, principal_point: bool, threads: int) -> float
     options.refine_principal_point = principal_point
     options.print_summary = False
     options.ceres.solver_options.num_threads = threads
-    pycolmap.bundle_adjustment(reconstruction, options)
+    config = pycolmap.BundleAdjustmentConfig()
+    for image_id in sorted(reconstruction.reg_image_ids()):
+        config.add_image(image_id)
+    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
+    # what pycolmap.bundle_adjustment does too, but that turns the log on and prints on people's terminals
+    pycolmap.create_default_bundle_adjuster(options, config, reconstruction).solve()
     reconstruction.update_point_3d_errors()
     return float(reconstruction.compute_mean_reprojection_error())
 
