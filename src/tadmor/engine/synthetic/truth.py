@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from tadmor.engine.scene import F32, F64, I32, I64, Bool, Lens, View
 from tadmor.engine.surface.raster import rasterise
+from tadmor.engine.synthetic.distance import distance_to_mesh
 from tadmor.engine.synthetic.monument import Monument
 from tadmor.engine.synthetic.solids import unit
+
+FARTHEST_M = 1.0
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -117,8 +119,9 @@ def compare_cameras(truth: Truth, views: Sequence[View]) -> CameraErrors:
 class SurfaceErrors:
     """How far a model's surface is from the truth, in metres of the truth.
 
-    `accuracy_m` (n,) distances of points on the model to the true surface; `completeness_m` (k,) distances of points on
-    the true surface that the photographs show to the model.
+    `accuracy_m` (n,) distances of points on the model to the true surface; `completeness_m` (k,) distances of points
+    on the true surface that the photographs show to the model. Both are exact up to `FARTHEST_M`, which stands for all
+    that is farther.
     """
 
     accuracy_m: F64
@@ -161,16 +164,24 @@ def compare_surface(
     wanted, wanted_face = on_surface(true_vertices, true_faces, samples, rng)
     wanted = wanted[seen_count(truth, wanted, face_normals(true_vertices, true_faces)[wanted_face]) >= seen_by]
     model = similarity.apply(np.asarray(vertices, np.float64))
-    found, _ = on_surface(model, faces, samples, rng)
+    near = faces[overlapping(model, faces, monument.region)]
+    if not len(near):
+        raise ValueError("no part of the model lies where the building stands")
+    found, _ = on_surface(model, near, samples, rng)
     found = found[((found >= monument.region[0]) & (found <= monument.region[1])).all(1)]
     if not len(found):
         raise ValueError("no part of the model lies where the building stands")
-    # the surface past the box's walls counts when a point beside the wall looks for what is nearest to it
-    margin = monument.vertices[monument.faces].mean(1)
-    around = ((margin > monument.region[0] - 1) & (margin < monument.region[1] + 1)).all(1)
     return SurfaceErrors(
-        distance_to(found, true_vertices, monument.faces[around], rng), distance_to(wanted, model, faces, rng)
+        distance_to_mesh(found, true_vertices, monument.faces, reach=FARTHEST_M),
+        distance_to_mesh(wanted, model, faces, reach=FARTHEST_M),
     )
+
+
+def overlapping(vertices: F64, faces: I32, region: F64) -> Bool:
+    """Which faces (m,) have a bounding box that touches the box between the corners `region` (2, 3)."""
+    corners = vertices[faces]
+    touching: Bool = ((corners.min(1) <= region[1]) & (corners.max(1) >= region[0])).all(1)
+    return touching
 
 
 def face_normals(vertices: F64, faces: I32) -> F64:
@@ -208,35 +219,3 @@ def seen_count(truth: Truth, points: F64, normals: F64, *, steepest_deg: float =
         visible: Bool = (z < depth + tolerance) & (facing > np.cos(np.radians(steepest_deg)))
         count[index[visible]] += 1
     return count
-
-
-def distance_to(points: F64, vertices: F64, faces: I32, rng: np.random.Generator, *, neighbours: int = 6) -> F64:
-    """Distance (n,) of points to a mesh: exact to the triangles that the nearest of many samples lie on.
-
-    Beside edges the nearest triangle may have no such sample; then it is too large by less than the samples' spacing.
-    """
-    corners = vertices[faces]
-    samples, face = on_surface(vertices, faces, max(4 * len(points), 50_000), rng)
-    samples, face = np.concatenate([samples, corners.mean(1)]), np.concatenate([face, np.arange(len(faces))])
-    _, nearest = cKDTree(samples).query(points, k=neighbours)
-    best = np.full(len(points), np.inf)
-    for k in range(neighbours):
-        best = np.minimum(best, point_triangle_distance(points, corners[face[nearest[:, k]]]))
-    return best
-
-
-def point_triangle_distance(points: F64, corners: F64) -> F64:
-    """Distance (n,) of points (n, 3) to triangles (n, 3, 3): the plane's inside, or the nearest of three edges."""
-    a = corners[:, 0]
-    normal = np.cross(corners[:, 1] - a, corners[:, 2] - a)
-    length = np.linalg.norm(normal, axis=1)
-    height = ((points - a) * normal).sum(1) / np.where(length > 0, length, 1)
-    inside = length > 0
-    edges = np.full(len(points), np.inf)
-    for i in range(3):
-        p, q = corners[:, i], corners[:, (i + 1) % 3]
-        along, offset = q - p, points - p
-        inside &= (np.cross(along, offset) * normal).sum(1) >= 0
-        t = np.clip((along * offset).sum(1) / np.maximum((along**2).sum(1), 1e-30), 0, 1)
-        edges = np.minimum(edges, np.linalg.norm(offset - t[:, None] * along, axis=1))
-    return np.where(inside, np.abs(height), edges)
