@@ -1,8 +1,8 @@
 """Errors meant for people: coded, with what happened, what to do now, and that nothing was lost.
 
 Three classes tell whose turn it is. `UserError`: what was given cannot be used as it is (a file, an option).
-`EnvironmentFailure`: this machine stands in the way (disk full, no permission). `Interrupted`: a person stopped the run.
-Everything else is a bug of ours and is left to fail loudly with its traceback.
+`EnvironmentFailure`: this machine stands in the way (disk full, no permission). `Interrupted`: a person stopped the
+run. Everything else is a bug of ours and is left to fail loudly with its traceback.
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a person is told: `what` happened and what to do now (`advice`), both with str.format fields."""
+    """What a person is told: `what` happened and what to do now (`advice`), both with str.format fields.
+
+    `exit_code` is that of the error's class where it is None.
+    """
 
     what: str
     advice: str
+    exit_code: int | None = None
 
 
 EXIT_OK = 0
@@ -59,7 +63,7 @@ MESSAGES: dict[str, Message] = {
         "Choose another folder with -o, or add --overwrite to replace the result; photographs are never touched.",
     ),
     "output-is-a-file": Message("{path} is a file, and a folder is needed there.", "Choose another folder with -o."),
-    "bad-option": Message("{option}: {reason}.", "See `tadmor remodel --help`."),
+    "bad-option": Message("{option}: {reason}.", "See `tadmor remodel --help`.", EXIT_USAGE),
     "missing-extra": Message(
         "Writing {what} needs the package {package}, which is not installed.",
         "Install it with: pip install 'tadmor[{extra}]'",
@@ -109,6 +113,10 @@ MESSAGES: dict[str, Message] = {
         "The machine ran out of workers while computing {step}: {reason}.",
         "Run the same command again: finished work is kept. With little memory, use --workers 1 or --quality draft.",
     ),
+    "memory-full": Message(
+        "The memory of this machine does not suffice for {step}.",
+        "Close other programs, or use --workers 1 or --quality draft. Finished work is kept.",
+    ),
     "interrupted": Message(
         "Stopped during {step}.", "Run the same command again: it goes on where it stopped, and nothing was lost."
     ),
@@ -126,6 +134,8 @@ class TadmorError(Exception):
         message = MESSAGES[code]
         self.what = message.what.format(**params)
         self.advice = message.advice.format(**params)
+        if message.exit_code is not None:
+            self.exit_code = message.exit_code
         super().__init__(code, params)
 
     def __str__(self) -> str:
