@@ -39,7 +39,7 @@ from tadmor.engine.surface.evidence import EvidenceClass
 from tadmor.engine.surface.topology import face_normals
 from tadmor.engine.verdicts import Outcome, Verdict
 from tadmor.engine.workspace import Workspace, told_apart
-from tadmor.errors import Interrupted, TadmorError, UserError
+from tadmor.errors import EnvironmentFailure, Interrupted, TadmorError, UserError
 from tadmor.media.photo_search import FoundPhoto, find_photos
 
 MIN_FEATURES = 200
@@ -78,16 +78,19 @@ def remodel(
     found = find_photos([Path(p) for p in inputs])
     space = Workspace(Path(workspace) if workspace else out / "workspace")
     _claim(out, space, found, overwrite=overwrite)
-    progress = Progress(listener)
+    options = options or Options()
+    progress = Progress(listener, options.effort)
     cv2.setNumThreads(1)  # the cores are shared out by Compute, one view a thread
     with space.locked(), Compute(workers, scheduler) as compute, threadpool_limits(1):
         numba.set_num_threads(min(compute.workers, numba.config.NUMBA_NUM_THREADS))
-        job = Job(space, options or Options(), compute, progress)
+        job = Job(space, options, compute, progress)
         space.save_json(space.root / "inputs.json", [str(f.path.absolute()) for f in found])
         try:
             return _Run(job, out, found).go()
         except KeyboardInterrupt as stop:
             raise Interrupted("interrupted", step=progress.current or "the start") from stop
+        except MemoryError as error:
+            raise EnvironmentFailure("memory-full", step=progress.current or "the start") from error
 
 
 def _claim(out: Path, space: Workspace, found: Sequence[FoundPhoto], *, overwrite: bool) -> None:
@@ -143,6 +146,7 @@ class _Run:
         placed = cameras.run(job, self.photos, detected, verified)
         self.method = placed.method
         self._judge_overlap(placed.scenes)
+        job.progress.split([len(scene.views) for scene in placed.scenes])
         for number, scene in enumerate(placed.scenes, 1):
             self.components.append(self._model(number, scene))
 
