@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from tadmor.engine.forecast import COSTS, Forecast
+from tadmor.engine.options import Effort
+
+STEPS = tuple(COSTS)
+"""Names of the steps, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One moment of a run. `seconds_left` is an estimate for the whole run, None while nothing is known."""
+    """One moment of a run.
 
-    kind: str  # "begin" | "advance" | "end" | "note"
+    `kind`: "begin", "advance" and "end" of a step, or "note", a sentence in `text` that a person should read. `done` of
+    `total` things of the step are finished, `reused` of them taken over from an earlier run; `seconds` have passed
+    since it began. `seconds_left` is an estimate for the whole run, None while nothing is known, and `fraction` how
+    much of the whole run is done (0 to 1, never falling). From "depth" on, the steps are taken for each of
+    `components` in turn.
+    """
+
+    kind: str
     step: str
     step_number: int
     steps: int
@@ -21,13 +34,16 @@ class Event:
     total: int
     seconds_left: float | None
     text: str = ""
+    reused: int = 0
+    seconds: float = 0.0
+    fraction: float = 0.0
+    component: int = 1
+    components: int = 1
 
 
 @dataclass(slots=True)
 class StepRecord:
-    """What a step took: wall and CPU seconds, peak memory of the process in MB after it, and how much was taken over
-    unchanged.
-    """
+    """What a step took: wall and CPU seconds, the process's peak memory in MB after it, and how much was taken over."""
 
     name: str
     seconds: float = 0.0
@@ -38,23 +54,6 @@ class StepRecord:
 
 
 Listener = Callable[[Event], None]
-
-# Share of a typical run that each step takes, measured on fountain_p11; the time left is scaled by what this run has
-# needed so far.
-SHARES: Mapping[str, float] = {
-    "photos": 4,
-    "features": 12,
-    "pairs": 1,
-    "matches": 7,
-    "cameras": 11,
-    "depth": 27,
-    "fuse": 8,
-    "mesh": 26,
-    "texture": 18,
-    "evidence": 2,
-    "quality": 4,
-    "export": 4,
-}
 
 
 def cpu_seconds() -> float:
@@ -69,65 +68,82 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-@dataclass(slots=True)
 class Progress:
-    """Follows a run, keeps the record of every step and tells a listener."""
+    """Follows a run, keeps the record of every step and tells a listener.
 
-    listener: Listener = lambda event: None
-    records: dict[str, StepRecord] = field(default_factory=dict)
-    _current: str = ""
-    _done: int = 0
-    _total: int = 0
-    _spent_share: float = 0.0
-    _worked_share: float = 0.0
-    _worked_seconds: float = 0.0
+    `effort` is what was chosen, for the estimate of the time left.
+    """
+
+    def __init__(self, listener: Listener = lambda event: None, effort: Effort | None = None) -> None:
+        self.listener = listener
+        self.records: dict[str, StepRecord] = {}
+        self._forecast = Forecast(effort)
+        self._record = StepRecord("")
+        self._done = self._total = self._reused_before = self._reused_told = 0
+        self._began_at = time.perf_counter()
 
     @contextmanager
     def step(self, name: str, total: int = 1) -> Iterator[StepRecord]:
         """Time one step; `total` is the number of things in it."""
-        record = self.records.setdefault(name, StepRecord(name))
-        self._current, self._done, self._total = name, 0, total
-        wall, cpu = time.perf_counter(), cpu_seconds()
+        self._record = record = self.records.setdefault(name, StepRecord(name))
+        self._done, self._total = 0, total
+        self._reused_before = self._reused_told = record.reused
+        self._began_at, cpu = time.perf_counter(), cpu_seconds()
+        self._forecast.begin(name, total)
         self._tell("begin")
         try:
             yield record
         finally:
-            seconds = time.perf_counter() - wall
+            seconds = time.perf_counter() - self._began_at
             record.seconds += seconds
             record.cpu_seconds += cpu_seconds() - cpu
             record.peak_mb = peak_mb()
-            share = SHARES.get(name, 1)
-            self._spent_share += share
-            if record.reused == 0:
-                self._worked_share += share
-                self._worked_seconds += seconds
+        whole = self._done == 0 and self._reused > 0
+        self._forecast.end(seconds, reused_share=1.0 if whole else self._reused / max(total, 1))
         self._tell("end")
 
     @property
     def current(self) -> str:
         """Name of the step that runs, or ran last."""
-        return self._current
+        return self._record.name
+
+    def split(self, photos: Sequence[int]) -> None:
+        """Tell that the steps to come are taken once for each component, of so many photos."""
+        self._forecast.split(photos)
 
     def advance(self, count: int = 1) -> None:
         """Tell that `count` more things of the current step are finished."""
         self._done += count
-        self.records[self._current].done += count
+        self._record.done += count
+        reused = self._record.reused - self._reused_told >= count > 0
+        self._reused_told = self._record.reused
+        self._forecast.advance(self._done, self._total, reused=reused)
         self._tell("advance")
 
     def note(self, text: str) -> None:
         """Tell a sentence that a person should read."""
         self._tell("note", text)
 
-    def _tell(self, kind: str, text: str = "") -> None:
-        names = list(SHARES)
-        number = names.index(self._current) + 1 if self._current in SHARES else 0
-        event = Event(kind, self._current, number, len(names), self._done, self._total, self._seconds_left(), text)
-        self.listener(event)
+    @property
+    def _reused(self) -> int:
+        return self._record.reused - self._reused_before
 
-    def _seconds_left(self) -> float | None:
-        if self._worked_share <= 0:
-            return None
-        left = sum(SHARES.values()) - self._spent_share
-        if self._total:
-            left -= SHARES.get(self._current, 0) * min(1.0, self._done / self._total)
-        return max(0.0, left) * self._worked_seconds / self._worked_share
+    def _tell(self, kind: str, text: str = "") -> None:
+        seconds, name, forecast = time.perf_counter() - self._began_at, self._record.name, self._forecast
+        self.listener(
+            Event(
+                kind,
+                name,
+                STEPS.index(name) + 1 if name in STEPS else 0,
+                len(STEPS),
+                self._done,
+                self._total,
+                forecast.seconds_left(seconds),
+                text,
+                reused=self._reused,
+                seconds=seconds,
+                fraction=forecast.fraction,
+                component=forecast.component,
+                components=forecast.components,
+            )
+        )
