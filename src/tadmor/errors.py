@@ -78,6 +78,9 @@ MESSAGES: dict[str, Message] = {
     "photo-truncated": Message(
         "{name} breaks off before its end: {reason}.", "Copy it again from the camera or phone, or send another version."
     ),
+    "photo-damaged": Message(
+        "{name} is damaged: {reason}.", "Copy it again from the camera or phone, or send another version."
+    ),
     "photo-too-large": Message(
         "{name} has {megapixels} megapixels; at most {limit} can be read.", "Send a version that is scaled down."
     ),
@@ -90,7 +93,7 @@ MESSAGES: dict[str, Message] = {
         "Send the single photographs that it was stitched from.",
     ),
     "photo-decoder-died": Message(
-        "{name} made the image reader exceed its limits ({reason}); it was stopped and no other photo was harmed.",
+        "{name} stopped the image reader ({reason}); no other photo was harmed.",
         "Open the photo in an image editor and save it as JPEG.",
     ),
     # this machine
