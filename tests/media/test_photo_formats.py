@@ -224,7 +224,7 @@ def test_other_colour_spaces_become_srgb(read: Read, kind: str) -> None:
 def test_other_loaders_cannot_be_reached(tmp_path: Path, operation: str) -> None:
     given = b'<svg xmlns="http://www.w3.org/2000/svg" width="400" height="400"/>'
     (tmp_path / "file").write_bytes(given)
-    arguments = [given] if operation.endswith("buffer") else [str(tmp_path / "file")]
+    arguments: list[object] = [given] if operation.endswith("buffer") else [str(tmp_path / "file")]
     arguments += [4, 4, 1] if operation == "rawload" else []
     with pytest.raises(pyvips.Error, match="operation is blocked"):
         pyvips.Operation.call(operation, *arguments)
