@@ -7,7 +7,7 @@ import struct
 import pytest
 from photo_samples import FIXTURES, encoded, picture
 
-from tadmor.media.photo_damage import declared_bytes, ends_early, is_harmless, jpeg_end, zeroed_share
+from tadmor.media.photo_damage import declared_bytes, ends_early, in_short, is_harmless, jpeg_end, zeroed_share
 from tadmor.media.photo_kind import HEAD_BYTES, Kind, found_instead, photo_kind
 
 FORMATS = {
@@ -112,6 +112,12 @@ def test_zeros_at_the_end_of_a_jpeg() -> None:
 )
 def test_oddities_are_told_from_damage(complaint: str, *, harmless: bool) -> None:
     assert is_harmless(Kind.JPEG, complaint) is harmless
+
+
+def test_complaints_are_put_in_short() -> None:
+    assert in_short("unable to call jpegload_source VipsJpeg: Bogus DQT index 11") == "VipsJpeg: Bogus DQT index 11"
+    assert in_short("unable to write to memory source: bad seek to 7 source: bad seek to 9 heif: No") == "heif: No"
+    assert in_short("unable to call pngload_source") == "the decoder does not say why"
 
 
 def test_damage_inside_is_not_a_break() -> None:

@@ -58,6 +58,12 @@ def is_harmless(kind: Kind, complaint: str) -> bool:
     return kind is Kind.JPEG and bool(_HARMLESS_IN_JPEG.search(complaint))
 
 
+def in_short(complaint: str) -> str:
+    """Return the part of a decoder's complaint that says what is wrong, without the names of libvips' functions."""
+    words = re.sub(r"unable to (call \w+|write to memory|fetch from region)|source: bad seek to \d+", "", complaint)
+    return " ".join(words.split())[:120] or "the decoder does not say why"
+
+
 def ends_early(data: Content, kind: Kind, complaint: str) -> bool:
     """Whether the file breaks off, rather than being wrong inside."""
     length = declared_bytes(data, kind)

@@ -22,7 +22,7 @@ from tadmor.media.atomic import replacing
 from tadmor.media.blur import edge_width_px
 from tadmor.media.fingerprint import fingerprint
 from tadmor.media.photo import PHOTO_FILES, WORKING_FILE, WORKING_LONG_PX, PhotoFacts, refusals_told
-from tadmor.media.photo_damage import declared_bytes, ends_early, is_harmless, zeroed_share
+from tadmor.media.photo_damage import declared_bytes, ends_early, in_short, is_harmless, zeroed_share
 from tadmor.media.photo_kind import HEAD_BYTES, Kind, found_instead, photo_kind
 from tadmor.media.photo_metadata import Metadata, focal_px, read_metadata
 from tadmor.media.photo_pixels import (
@@ -172,7 +172,7 @@ def _verdict(data: mmap.mmap, kind: Kind, name: str, complaint: str) -> UserErro
     share = readable_share(data, kind)
     read = f"only the first {_percent(share)} of the picture can be read" if share > 0 else ""
     if not ends_early(data, kind, complaint):
-        return UserError("photo-damaged", name=name, reason=read or complaint[:200])
+        return UserError("photo-damaged", name=name, reason=read or in_short(complaint))
     declared = declared_bytes(data, kind)
     if not read and declared and declared > len(data):
         read = f"only {len(data):,} of its {declared:,} bytes are there"
