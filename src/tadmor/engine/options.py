@@ -54,7 +54,7 @@ EFFORTS: dict[Quality, Effort] = {
     Quality.STANDARD: Effort(
         feature_px=1600,
         max_features=8192,
-        depth_px=1000,
+        depth_px=1200,
         texture_px=4096,
         atlas_px=8192,
         atlas_pages=1,

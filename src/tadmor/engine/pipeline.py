@@ -162,7 +162,7 @@ class _Run:
             if number == 1:
                 raise
             return ComponentRecord(number, folder, scene, problem=str(error))
-        textured = texture.run(job, scene, stereo, surface)
+        textured = texture.run(job, scene, stereo, fused, surface)
         evident = evidence.run(job, scene, fused, textured)
         scores = quality.run(job, scene, textured)
         unit_name = "m" if scene.metric else "unit"

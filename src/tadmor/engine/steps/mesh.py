@@ -7,13 +7,14 @@ from pathlib import Path
 
 import fast_simplification
 import numpy as np
+from scipy.spatial import cKDTree
 
 from tadmor.engine import colmap
 from tadmor.engine.job import Job
 from tadmor.engine.scene import F64, I32
 from tadmor.engine.steps.fuse import Fused, load_cloud
 from tadmor.engine.stereo.merging import Cloud, near_cloud
-from tadmor.engine.surface.cleaning import supported, without_small_pieces
+from tadmor.engine.surface.cleaning import refill_small_holes, supported, without_small_pieces
 from tadmor.engine.surface.refinement import refine_once
 from tadmor.engine.surface.topology import keep_faces, neighbour_mean, unit
 from tadmor.engine.workspace import digest
@@ -21,7 +22,7 @@ from tadmor.errors import UserError
 from tadmor.media.ply import read_ply, write_ply_cloud
 
 VERSION = 1
-CELL_FOOTPRINTS = 2.0
+CELL_FOOTPRINTS = 2.8
 OCTREE_DEPTH = (7, 10)
 """Beyond 10 pycolmap's Poisson takes eight times as long, and the refinement brings the relief back."""
 REFINEMENTS = 4
@@ -29,7 +30,9 @@ MIN_POINTS = 500
 
 
 def run(job: Job, fused: Fused) -> Path:
-    """Return the mesh entry: `vertices` (n, 3) float64 and `faces` (m, 3) int32 in the scene's frame."""
+    """Return the mesh entry: `vertices` (n, 3) float64, `faces` (m, 3) int32 in the scene's frame, and `far_footprints`
+    (n,) float32, each vertex's distance from the nearest measured point in that point's footprints.
+    """
     space, effort = job.workspace, job.options.effort
     entry = space.entry("mesh", digest(fused.cloud.name, effort.max_faces, VERSION), ".npz")
     with job.progress.step("mesh", 4 + REFINEMENTS) as record:
@@ -43,7 +46,7 @@ def run(job: Job, fused: Fused) -> Path:
         job.progress.advance()
         seen = (fused.seen_from(i) for i in range(len(fused.views)))
         keep = supported(vertices, cloud.points, cloud.footprints, seen, workers=job.compute.workers)
-        vertices, faces, _ = keep_faces(vertices, faces, keep[faces].all(1))
+        vertices, faces, _ = keep_faces(vertices, faces, refill_small_holes(faces, keep[faces].all(1)))
         vertices, faces = without_small_pieces(vertices, faces)
         if not len(faces):
             raise UserError("no-surface", count=len(fused.views), workspace=space.root)
@@ -54,12 +57,14 @@ def run(job: Job, fused: Fused) -> Path:
         for _ in range(REFINEMENTS):
             vertices = refine_once(vertices, faces, mean, (fused.seen_from(i) for i in range(len(fused.views))))
             job.progress.advance()
-        space.save_arrays(entry, vertices=vertices, faces=faces)
+        distance, nearest = cKDTree(cloud.points).query(vertices, workers=job.compute.workers)
+        far = (distance / cloud.footprints[nearest]).astype(np.float32)
+        space.save_arrays(entry, vertices=vertices, faces=faces, far_footprints=far)
     return entry
 
 
 def poisson_surface(cloud: Cloud, *, threads: int) -> tuple[F64, I32]:
-    """Screened Poisson surface whose finest cells are about two median footprints wide."""
+    """Screened Poisson surface whose finest cells are two to four median footprints wide."""
     near = near_cloud(cloud.points)
     points, normals = cloud.points[near], unit(cloud.normals[near])
     extent = float((points.max(0) - points.min(0)).max()) * 1.1

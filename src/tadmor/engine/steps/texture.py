@@ -14,18 +14,22 @@ from tadmor.engine.job import Job
 from tadmor.engine.photo_cache import SHARED
 from tadmor.engine.scene import F32, F64, I32, Bool, Lens, Scene, View
 from tadmor.engine.steps.depth import Stereo, load_picture
+from tadmor.engine.steps.fuse import Fused
 from tadmor.engine.steps.photos import full_picture_path
 from tadmor.engine.surface import charts
 from tadmor.engine.surface.baking import MOST_BLENDED, Blend, Painter, rasterise_charts
 from tadmor.engine.surface.cleaning import peel_unseen
 from tadmor.engine.surface.labels import Candidates, choose_labels, solve_exposure
 from tadmor.engine.surface.topology import face_neighbours, face_normals, unit
+from tadmor.engine.surface.trust import contradicted
 from tadmor.engine.surface.visibility import look
 from tadmor.engine.workspace import Workspace, digest
 
 VERSION = 1
 COLOUR_BLUR_PX = 4.0
 JPEG_QUALITY = 90
+EDGE_FLOOR_SKY = 0.0199
+"""Takes nearly all of the floor weight of 0.02 from texels that lie in a photo's sky: they count only where nothing else does."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -49,6 +53,7 @@ class SightTask:
     view: View
     lens: Lens
     picture: Path
+    confirmed: Path
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -71,12 +76,12 @@ def held_out_rows(views: int, holdout: int) -> tuple[int, ...]:
     return tuple(range(holdout // 2, views, holdout)) if holdout else ()
 
 
-def run(job: Job, scene: Scene, stereo: Stereo, mesh: Path) -> Textured:
+def run(job: Job, scene: Scene, stereo: Stereo, fused: Fused, mesh: Path) -> Textured:
     """Paint the mesh."""
     space, effort, views = job.workspace, job.options.effort, scene.views
     held_out = held_out_rows(len(views), job.options.holdout)
     sights = tuple(
-        space.entry("sights", digest(mesh.name, picture.name, VERSION), ".npz") for picture in stereo.pictures
+        space.entry("sights", digest(mesh.name, confirmed.name, VERSION), ".npz") for confirmed in fused.confirmed
     )
     key = digest(
         mesh.name,
@@ -91,7 +96,7 @@ def run(job: Job, scene: Scene, stereo: Stereo, mesh: Path) -> Textured:
     layout, model = space.entry("layout", key, ".npz"), space.entry("model", key, ".npz")
     with job.progress.step("texture", 2 * len(views) + 1) as record:
         tasks = [
-            SightTask(space, sights[i], mesh, views[i], stereo.lenses[i], stereo.pictures[i]) for i in range(len(views))
+            SightTask(space, sights[i], mesh, views[i], stereo.lenses[i], stereo.pictures[i], fused.confirmed[i]) for i in range(len(views))
         ]
         job.fill(record, see, sights, tasks)
         if model.exists():
@@ -119,9 +124,12 @@ def see(task: SightTask) -> None:
     sight = look(mesh["vertices"], mesh["faces"], task.lens, task.view.rotation, task.view.translation)
     blurred = cv2.GaussianBlur(load_picture(task.picture)[0], (0, 0), COLOUR_BLUR_PX)
     columns, rows = np.round(sight.image_points).astype(np.int64).T
+    sky: Bool = task.workspace.load_arrays(task.confirmed)["sky"]
+    in_sky = sky[rows, columns]
+    weight = np.where(sky, -EDGE_FLOOR_SKY, sight.edge_weight).astype(np.float16)
     task.workspace.save_arrays(
-        task.entry, depth=sight.depth, edge_weight=sight.edge_weight.astype(np.float16), faces=sight.faces,
-        quality=sight.quality, colour=blurred[rows, columns],
+        task.entry, depth=sight.depth, edge_weight=weight, faces=sight.faces[~in_sky],
+        quality=sight.quality[~in_sky], colour=blurred[rows, columns][~in_sky], sky_faces=sight.faces[in_sky],
     )  # fmt: skip
 
 
@@ -133,15 +141,20 @@ def lay_out(
     vertices, faces = stored["vertices"], stored["faces"]
     candidates = Candidates.none(len(faces))
     seen = np.zeros(len(faces), np.bool_)
+    in_sky = np.zeros(len(faces), np.int32)
     for row, entry in enumerate(sights):
         sight = job.workspace.load_arrays(entry)
         seen[sight["faces"]] = True
+        in_sky[sight["sky_faces"]] += 1
         if row not in held_out:
             candidates.add(row, sight["faces"], sight["quality"], sight["colour"].astype(np.float32))
     gain, offset = solve_exposure(candidates, len(scene.views), seed=job.options.seed)
     neighbours = face_neighbours(faces)
+    far = stored["far_footprints"][faces].max(1)
+    keep = ~contradicted(candidates, gain, offset, neighbours, far, in_sky)
+    keep &= peel_unseen(faces, seen & keep)
     label, blendable = choose_labels(candidates, neighbours, gain, offset)
-    painter = np.where(label >= 0, candidates.view[np.arange(len(faces)), np.maximum(label, 0)], -1).astype(np.int32)
+    painter = np.where((label >= 0) & keep, candidates.view[np.arange(len(faces)), np.maximum(label, 0)], -1).astype(np.int32)
     pixels = [_texture_scale(v, job.options.effort.texture_px) for v in scene.views]
     projected = charts.project_faces(vertices, faces, painter, list(scene.views), pixels)
     atlas = charts.lay_out(
@@ -149,7 +162,7 @@ def lay_out(
     )
     job.workspace.save_arrays(
         layout, painter=painter, blended=_blended(candidates, blendable, painter), gain=gain, offset=offset,
-        keep=peel_unseen(faces, seen), chart=atlas.chart, corner=atlas.corner, view=atlas.view, size=atlas.size,
+        keep=keep, chart=atlas.chart, corner=atlas.corner, view=atlas.view, size=atlas.size,
         place=atlas.place, page=atlas.page, page_size=atlas.page_size, scale=np.array(atlas.scale),
     )  # fmt: skip
 

@@ -33,6 +33,8 @@ COST_FLAT = f32(1.6)
 MIN_VARIANCE = f32(0.25)
 MIN_FACING = f32(-0.05)  # cosine between ray and normal
 SOURCES_AVERAGED = 2
+FALL_BACK_MARGIN = f32(0.1)
+FALL_BACK_CONTRAST = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,26 +84,57 @@ def depth_map(
     coarse level exceeds `give_up_cost` are not refined. Returns depth (h, w), normal (h, w, 3) and cost (h, w), all
     float32; the cost is the mean of the two lowest 1 - NCC, 0 to 2, and at least 1.3 where nothing was measured.
     """
-    rng = np.random.default_rng(seed)
-    depth = normal = cost = None
+    planes = coarse = None
     for level in LEVELS:
         picture = _scaled(grey, level.scale)
         height, width = picture.shape
-        if depth is None or normal is None or cost is None:
-            depth, normal = _random_planes(rng, height, width, depth_range)
-            cost = np.zeros((height, width), f32)
+        if planes is None:
+            rng = np.random.default_rng(seed)
+            planes = (*_random_planes(rng, height, width, depth_range), np.zeros((height, width), f32))
         else:
-            hopeless = (
-                cv2.resize(cv2.erode(cost, np.ones((3, 3))), (width, height), interpolation=cv2.INTER_NEAREST)
-                > give_up_cost
-            )
-            depth, normal = (cv2.resize(a, (width, height), interpolation=cv2.INTER_NEAREST) for a in (depth, normal))
-            cost = np.where(hopeless, COST_SKIPPED, f32(0))
-        _run_level(picture, lens, sources, level, (depth, normal, cost), depth_range, seed)
-    assert depth is not None
-    assert normal is not None
-    assert cost is not None
-    return depth, normal, cost
+            coarse = _finer(planes, lens, width, height)
+            lowest_near = cv2.resize(cv2.erode(planes[2], np.ones((3, 3))), (width, height), interpolation=cv2.INTER_NEAREST)
+            start = np.where(lowest_near > give_up_cost, COST_SKIPPED, f32(0)).astype(f32)
+            planes = (coarse[0].copy(), coarse[1].copy(), start)
+        _run_level(picture, lens, sources, level, planes, depth_range, seed)
+        if coarse is not None:
+            _fall_back(planes, coarse, picture)
+    assert planes is not None
+    return planes
+
+
+Planes = tuple[F32, F32, F32]
+"""Depth (h, w), normal (h, w, 3) and cost (h, w)."""
+
+
+def _finer(planes: Planes, lens: Lens, width: int, height: int) -> Planes:
+    """Carry planes over to a larger image: a pixel takes the plane of the one it lies in, and its own depth on it."""
+    depth, normal, cost = (cv2.resize(a, (width, height), interpolation=cv2.INTER_NEAREST) for a in planes)
+    old_height, old_width = planes[0].shape
+    columns = np.minimum(((np.arange(width) + 0.5) * old_width / width).astype(int), old_width - 1)
+    rows = np.minimum(((np.arange(height) + 0.5) * old_height / height).astype(int), old_height - 1)
+    old, new = lens.scaled_to(old_width, old_height), lens.scaled_to(width, height)
+    from_x = ((columns - old.cx) / old.focal_px).astype(f32)[None]
+    from_y = ((rows - old.cy) / old.focal_px).astype(f32)[:, None]
+    to_x = ((np.arange(width) - new.cx) / new.focal_px).astype(f32)[None]
+    to_y = ((np.arange(height) - new.cy) / new.focal_px).astype(f32)[:, None]
+    was = normal[..., 0] * from_x + normal[..., 1] * from_y + normal[..., 2]
+    faces = np.minimum(normal[..., 0] * to_x + normal[..., 1] * to_y + normal[..., 2], MIN_FACING)
+    return (depth * np.clip(was / faces, f32(0.9), f32(1.1))).astype(f32), normal, cost
+
+
+def _fall_back(planes: Planes, coarse: Planes, picture: U8) -> None:
+    """Where the coarser level matched clearly better, keep what it found: its window is wider, for walls and ground with little texture.
+
+    Not near strong edges: there a wide window sees the foreground and carries its depth over into what lies behind (foreground fattening).
+    """
+    depth, normal, cost = planes
+    window = np.ones((4 * HALF_WINDOW + 1, 4 * HALF_WINDOW + 1), np.uint8)
+    contrast = cv2.subtract(cv2.dilate(picture, window), cv2.erode(picture, window))
+    better = (coarse[2] + FALL_BACK_MARGIN < cost) & (contrast < FALL_BACK_CONTRAST)
+    depth[better] = coarse[0][better]
+    normal[better] = coarse[1][better]
+    cost[better] = coarse[2][better] + FALL_BACK_MARGIN
 
 
 def _scaled(grey: U8, scale: float) -> U8:

@@ -11,6 +11,9 @@ from tadmor.engine.scene import F32, F64, U8, Bool, Lens, Scene, View
 MIN_SHARED_POINTS = 12
 BEST_ANGLE_DEG = 12.0
 ANGLE_RANGE_DEG = (1.5, 50.0)
+NEAR_MARGIN = 0.4
+"""The ground between the camera and the monument is nearer than most points, which lie on the monument."""
+FAR_MARGIN = 1.35
 
 
 def working_lens(lens: Lens, long_side_px: int) -> Lens:
@@ -85,4 +88,4 @@ def depth_range(view: View, points: F64) -> tuple[float, float]:
     depths = view.camera_points(points[view.point_index])[:, 2]
     depths = depths[depths > 0]
     near, far = np.percentile(depths, [1, 99])
-    return float(near) * 0.75, float(far) * 1.35
+    return float(near) * NEAR_MARGIN, float(far) * FAR_MARGIN

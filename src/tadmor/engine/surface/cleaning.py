@@ -14,11 +14,13 @@ from scipy.spatial import cKDTree
 from tadmor.engine.scene import F32, F64, I32, Bool, Lens
 from tadmor.engine.surface.topology import face_neighbours, face_pieces, keep_faces
 
-FAR_FOOTPRINTS = 40.0
+FAR_FOOTPRINTS = 60.0
 NEAR_FOOTPRINTS = 2.0
 IN_FRONT = 0.97
 FREE_SPACE_VIEWS = 2
 CLOSED_RINGS = 8
+SKY_VIEWS_NEAR = 2
+REFILLED_FACES = 60
 SMALLEST_PIECE = 0.0008
 SMALLEST_PIECE_FACES = 200
 
@@ -37,7 +39,7 @@ class SeenFrom:
 def supported(vertices: F64, points: F64, footprints: F32, views: Iterable[SeenFrom], *, workers: int) -> Bool:
     """Which vertices (n, 3) the measurements support.
 
-    A vertex goes when it is more than 40 footprints from any measured point; or, beyond two footprints, when it stands
+    A vertex goes when it is more than 60 footprints from any measured point; or, beyond two footprints, when it stands
     in the sky of a view or more than 3 % in front of what two views measured behind it.
     """
     distance, nearest = cKDTree(points).query(vertices, workers=workers)
@@ -52,9 +54,19 @@ def supported(vertices: F64, points: F64, footprints: F32, views: Iterable[SeenF
         if view.sky.any():
             in_sky[index] += cv2.erode(view.sky.astype(np.uint8), kernel)[rows, columns]
     near = distance < NEAR_FOOTPRINTS * footprint
-    contradicted = (in_front >= FREE_SPACE_VIEWS) | (in_sky >= 1)
-    kept: Bool = (distance < FAR_FOOTPRINTS * footprint) & (near | ~contradicted)
+    contradicted = np.where(near, in_sky >= SKY_VIEWS_NEAR, (in_front >= FREE_SPACE_VIEWS) | (in_sky >= 1))
+    kept: Bool = (distance < FAR_FOOTPRINTS * footprint) & ~contradicted
     return kept
+
+
+def refill_small_holes(faces: I32, keep: Bool, most_faces: int = REFILLED_FACES) -> Bool:
+    """Take back cuts of at most so many faces that lie inside kept surface: pinholes, not openings."""
+    neighbours = face_neighbours(faces)
+    both_cut = ~keep[:, None] & ~keep[np.maximum(neighbours, 0)]
+    count, piece = face_pieces(faces, neighbours, both_cut)
+    size = np.bincount(piece, minlength=count)
+    refilled: Bool = keep | (size[piece] <= most_faces)
+    return refilled
 
 
 def project_into(vertices: F64, view: SeenFrom) -> tuple[I32, I32, F64, I32]:

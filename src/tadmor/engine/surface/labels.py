@@ -113,9 +113,7 @@ def choose_labels(candidates: Candidates, neighbours: I32, gain: F32, offset: F3
     """
     present = candidates.view >= 0
     count = present.sum(1)
-    view = np.maximum(candidates.view, 0)
-    colour = candidates.colour * gain[view] + offset[view]
-    deviation = _deviation(colour, np.where(present, np.sqrt(candidates.quality), 0).astype(np.float32))
+    deviation = colour_deviation(candidates, gain, offset)
     relative = candidates.quality / np.maximum(candidates.quality.max(1, keepdims=True), 1e-12)
     doubt = np.minimum(deviation / OUTLIER_SIGMA, 3) ** 2 * 0.25
     cost = (1 - np.sqrt(relative)) + np.where(count[:, None] >= 3, doubt, 0)
@@ -126,9 +124,11 @@ def choose_labels(candidates: Candidates, neighbours: I32, gain: F32, offset: F3
     return label, present & ~outlier
 
 
-def _deviation(colour: F32, weight: F32) -> F32:
-    """(m, 10) distance of every candidate's colour from the face's robust mean."""
-    w = weight
+def colour_deviation(candidates: Candidates, gain: F32, offset: F32) -> F32:
+    """(m, 10) distance of every candidate's colour, after exposure, from the face's robust mean; 0 where there is none."""
+    view = np.maximum(candidates.view, 0)
+    colour = candidates.colour * gain[view] + offset[view]
+    w = weight = np.where(candidates.view >= 0, np.sqrt(candidates.quality), 0).astype(np.float32)
     distance = np.zeros(weight.shape, np.float32)
     for _ in range(4):
         mean = (colour * w[..., None]).sum(1) / np.maximum(w.sum(1), 1e-9)[:, None]

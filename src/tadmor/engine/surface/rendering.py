@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tadmor.engine.scene import F32, F64, I32, U8, Bool, Lens
-from tadmor.engine.surface.raster import rasterise
+from tadmor.engine.surface.raster import barycentrics, rasterise
 
 SSIM_C1, SSIM_C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 MIN_COVERAGE = 0.01
@@ -41,60 +41,27 @@ class Score:
     ssim: float
 
 
-def pixel_rays(lens: Lens) -> F64:
-    """(h, w, 2) normalised pinhole coordinates of every pixel of a photo with radial distortion, by fixed-point
-    iteration.
+def bent(in_camera: F64, lens: Lens) -> F32:
+    """Move points (n, 3) in the camera frame sideways, at their depth, to where a pinhole shows them as the lens does.
+
+    Drawing the moved mesh through the pinhole then gives the photo's own picture: triangles are small enough for their edges to stay
+    straight. Beyond the photo's corners the distortion is held, where a fitted polynomial would fold the picture over.
     """
-    x, y = np.meshgrid(np.arange(lens.width, dtype=np.float64), np.arange(lens.height, dtype=np.float64))
-    distorted = np.stack([(x - lens.cx) / lens.focal_px, (y - lens.cy) / lens.focal_px], axis=-1)
-    rays = distorted.copy()
-    for _ in range(12):
-        r2 = (rays**2).sum(-1, keepdims=True)
-        rays = distorted / (1 + r2 * (lens.k1 + r2 * lens.k2))
-    return rays
-
-
-def face_image(in_camera: F32, faces: I32, lens: Lens, rays: F64) -> tuple[I32, F64]:
-    """Face number (h, w), -1 for none, and barycentric weights (h, w, 2) seen by every pixel of a distorted photo.
-
-    The mesh is drawn through a pinhole that spans all rays; each pixel takes the face drawn nearest to its ray and
-    meets that face's plane with the exact ray.
-    """
-    low, high = rays.reshape(-1, 2).min(0), rays.reshape(-1, 2).max(0)
-    focal = lens.focal_px
-    origin = np.floor(low * focal) - 1
-    width, height = (np.ceil(high * focal) - origin + 2).astype(int)
-    _, drawn = rasterise(in_camera, faces, focal, float(-origin[0]), float(-origin[1]), int(width), int(height))
-    column = np.clip(np.rint(rays[..., 0] * focal - origin[0]).astype(int), 0, width - 1)
-    row = np.clip(np.rint(rays[..., 1] * focal - origin[1]).astype(int), 0, height - 1)
-    face = drawn[row, column]
-    return face, _weights(in_camera.astype(np.float64), faces, face, rays)
-
-
-def _weights(points: F64, faces: I32, face: I32, rays: F64) -> F64:
-    """Möller & Trumbore (1997) without the bounds check: weights of the second and third corner."""
-    weights = np.zeros((*face.shape, 2))
-    hit = face >= 0
-    corners = points[faces[face[hit]]]
-    direction = np.concatenate([rays[hit], np.ones((int(hit.sum()), 1))], axis=1)
-    e1, e2 = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    p = np.cross(direction, e2)
-    determinant = (e1 * p).sum(1)
-    determinant = np.where(np.abs(determinant) < 1e-30, 1e-30, determinant)
-    t = -corners[:, 0]
-    u = (t * p).sum(1) / determinant
-    v = (direction * np.cross(t, e1)).sum(1) / determinant
-    weights[hit] = np.clip(np.stack([u, v], axis=1), -0.5, 1.5)
-    return weights
+    z = np.where(np.abs(in_camera[:, 2:]) > 1e-9, in_camera[:, 2:], 1e-9)
+    corner = max(lens.cx, lens.width - lens.cx) ** 2 + max(lens.cy, lens.height - lens.cy) ** 2
+    r2 = np.minimum(((in_camera[:, :2] / z) ** 2).sum(1, keepdims=True), 1.2 * corner / lens.focal_px**2)
+    moved = in_camera.copy()
+    moved[:, :2] *= 1 + r2 * (lens.k1 + r2 * lens.k2)
+    return moved.astype(np.float32)
 
 
 def render(model: Model, lens: Lens, rotation: F64, translation: F64) -> tuple[U8, Bool, I32]:
     """Render through a (distorted) lens: picture (h, w, 3) uint8 BGR, where the model is (h, w), and the face number
     (h, w).
     """
-    in_camera = (model.vertices @ rotation.T + translation).astype(np.float32)
-    rays = pixel_rays(lens)
-    face, weights = face_image(in_camera, model.faces, lens, rays)
+    points = bent(model.vertices @ rotation.T + translation, lens)
+    _, face = rasterise(points, model.faces, lens.focal_px, lens.cx, lens.cy, lens.width, lens.height)
+    weights = barycentrics(points, model.faces, face, lens.focal_px, lens.cx, lens.cy)
     picture = np.zeros((*face.shape, 3), np.uint8)
     hit = face >= 0
     picture[hit] = model.grey
@@ -102,7 +69,7 @@ def render(model: Model, lens: Lens, rotation: F64, translation: F64) -> tuple[U
         here = hit & (model.face_page[np.maximum(face, 0)] == number)
         if not here.any():
             continue
-        corners, w = model.uv[model.faces[face[here]]], weights[here]
+        corners, w = model.uv[model.faces[face[here]]], weights[here].astype(np.float64)
         uv = corners[:, 0] * (1 - w.sum(1))[:, None] + corners[:, 1] * w[:, :1] + corners[:, 2] * w[:, 1:]
         picture[here] = sample_bilinear(page, uv[:, 0] * page.shape[1] - 0.5, uv[:, 1] * page.shape[0] - 0.5)
     return picture, hit, face
