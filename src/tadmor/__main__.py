@@ -1,0 +1,5 @@
+"""`python -m tadmor` does what `tadmor` does."""
+
+from tadmor.cli import main
+
+main()
