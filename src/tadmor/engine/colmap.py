@@ -335,13 +335,17 @@ def resect(
     return _lens(camera), np.asarray(pose.rotation.matrix()), np.asarray(pose.translation, np.float64), inliers
 
 
-def poisson_mesh(oriented_points: Path, depth: int, *, threads: int, folder: Path) -> Path:
-    """Mesh a PLY of oriented points by screened Poisson (Kazhdan & Hoppe 2013); returns the untrimmed mesh's PLY."""
+def poisson_mesh(oriented_points: Path, depth: int, *, folder: Path) -> Path:
+    """Mesh a PLY of oriented points by screened Poisson (Kazhdan & Hoppe 2013); returns the untrimmed mesh's PLY.
+
+    On one thread: two give another mesh each time, are no faster, and ten times slower where the cores are busy, since
+    they wait for each other in a loop.
+    """
     options = pycolmap.PoissonMeshingOptions()
     options.depth = depth
     options.trim = 0.0
     options.color = False
-    options.num_threads = threads
+    options.num_threads = 1
     result = folder / "poisson.ply"
     pycolmap.poisson_meshing(oriented_points, result, options)
     return result

@@ -42,7 +42,7 @@ def run(job: Job, fused: Fused) -> Path:
         cloud = load_cloud(fused.cloud)
         if len(cloud.points) < MIN_POINTS:
             raise UserError("no-surface", count=len(fused.views), workspace=space.root)
-        vertices, faces = poisson_surface(cloud, threads=job.compute.workers)
+        vertices, faces = poisson_surface(cloud)
         job.progress.advance()
         seen = (fused.seen_from(i) for i in range(len(fused.views)))
         keep = supported(vertices, cloud.points, cloud.footprints, seen, workers=job.compute.workers)
@@ -63,7 +63,7 @@ def run(job: Job, fused: Fused) -> Path:
     return entry
 
 
-def poisson_surface(cloud: Cloud, *, threads: int) -> tuple[F64, I32]:
+def poisson_surface(cloud: Cloud) -> tuple[F64, I32]:
     """Screened Poisson surface whose finest cells are two to four median footprints wide."""
     near = near_cloud(cloud.points)
     points, normals = cloud.points[near], unit(cloud.normals[near])
@@ -79,7 +79,7 @@ def poisson_surface(cloud: Cloud, *, threads: int) -> tuple[F64, I32]:
             normals=normals.astype(np.float32),
             colours=cloud.colours[near],
         )
-        surface = read_ply(colmap.poisson_mesh(oriented, depth, threads=threads, folder=Path(folder)))
+        surface = read_ply(colmap.poisson_mesh(oriented, depth, folder=Path(folder)))
     return surface.vertices + origin, surface.faces
 
 
