@@ -7,6 +7,8 @@ integers, as scene.py has it.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ import pycolmap
 from numpy.typing import NDArray
 
 from tadmor.engine.scene import F32, F64, U8, Lens, Scene, View
+from tadmor.errors import EnvironmentFailure
 
 pycolmap.logging.minloglevel = 2
 CAMERA_MODEL = "SIMPLE_RADIAL"
@@ -339,16 +342,34 @@ def poisson_mesh(oriented_points: Path, depth: int, *, folder: Path) -> Path:
     """Mesh a PLY of oriented points by screened Poisson (Kazhdan & Hoppe 2013); returns the untrimmed mesh's PLY.
 
     On one thread: two give another mesh each time, are no faster, and ten times slower where the cores are busy, since
-    they wait for each other in a loop.
+    they wait for each other in a loop. In a child process, since pycolmap holds the GIL throughout: for that long no
+    progress could be shown and Ctrl-C would not be heard. Raises EnvironmentFailure `workers-lost` where the machine
+    kills the child, as it does when memory runs out.
     """
-    options = pycolmap.PoissonMeshingOptions()
-    options.depth = depth
-    options.trim = 0.0
-    options.color = False
-    options.num_threads = 1
     result = folder / "poisson.ply"
-    pycolmap.poisson_meshing(oriented_points, result, options)
+    command = [sys.executable, "-P", "-c", _POISSON, str(oriented_points), str(result), str(depth)]
+    done = subprocess.run(command, check=False, capture_output=True)  # noqa: S603  # our own program and paths
+    if done.returncode < 0:
+        reason = f"meshing ended by signal {-done.returncode}"
+        raise EnvironmentFailure("workers-lost", step="mesh", reason=reason)
+    if done.returncode or not result.exists():
+        raise RuntimeError(f"Poisson meshing failed: {done.stderr.decode(errors='replace')}")
     return result
+
+
+_POISSON = """
+import ctypes, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+if sys.platform == "linux":  # end with the parent, however that ends
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+import pycolmap
+options = pycolmap.PoissonMeshingOptions()
+options.depth = int(sys.argv[3])
+options.trim = 0.0
+options.color = False
+options.num_threads = 1
+pycolmap.poisson_meshing(sys.argv[1], sys.argv[2], options)
+"""
 
 
 def write_text_model(scene: Scene, colours: U8, folder: Path) -> None:

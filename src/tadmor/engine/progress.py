@@ -43,7 +43,7 @@ class Event:
 
 @dataclass(slots=True)
 class StepRecord:
-    """What a step took: wall and CPU seconds, the process's peak memory in MB after it, and how much was taken over."""
+    """What a step took: wall and CPU seconds, the peak memory in MB after it, and how much was taken over."""
 
     name: str
     seconds: float = 0.0
@@ -64,8 +64,8 @@ def cpu_seconds() -> float:
 
 
 def peak_mb() -> float:
-    """Peak resident memory of this process in MB (Linux: ru_maxrss is in KiB)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Most memory in MB that this process has held, with its largest finished child (Linux: ru_maxrss is in KiB)."""
+    return sum(resource.getrusage(w).ru_maxrss for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
 
 
 class Progress:
