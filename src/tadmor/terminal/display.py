@@ -85,9 +85,7 @@ class TerminalDisplay:
         event = self._event
         if event is None:
             return Text("Starting ...")
-        left = event.seconds_left
-        if left is not None:  # between events the clock runs on, but never out
-            left = max(left - (time.monotonic() - self._told_at), 1.0)
+        left = words.counted_down(event.seconds_left, time.monotonic() - self._told_at)
         bar = Table.grid(padding=(0, 2))
         share = f"{round(100 * event.fraction):3d} %"
         # rich's own colours look like an alarm
@@ -145,9 +143,7 @@ class LineDisplay:
 
     def _print_now(self) -> None:
         assert self._event is not None
-        left = self._event.seconds_left
-        if left is not None:
-            left = max(left - (time.monotonic() - self._told_at), 1.0)
+        left = words.counted_down(self._event.seconds_left, time.monotonic() - self._told_at)
         now, still = words.step_now(self._event), words.seconds_left(left)
         self._print(f"{words.step_heading(self._event)}{f': {now}' if now else ''}{f' · {still}' if still else ''}")
 

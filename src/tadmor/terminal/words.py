@@ -37,6 +37,16 @@ def seconds_left(seconds: float | None) -> str:
     return f"about {minutes // 60} h {minutes % 60:02d} min left"
 
 
+def counted_down(seconds: float | None, passed: float) -> float | None:
+    """What is left of an estimate after `passed` seconds without news.
+
+    Half of it is counted down by the clock; then ever slower, since what is late is likely to be later still.
+    """
+    if seconds is None or passed <= seconds / 2:
+        return seconds if seconds is None else seconds - passed
+    return seconds**2 / (4 * passed)
+
+
 def taken_over(event: Event) -> bool:
     """Whether a step that ended stood in the workspace already, whole."""
     # the last thing of some steps puts the others together and is always done
