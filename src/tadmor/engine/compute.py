@@ -20,10 +20,14 @@ from tadmor.errors import EnvironmentFailure
 
 
 class Compute:
-    """Maps functions over items. A context manager; closing it ends the cluster connection."""
+    """Maps functions over items. A context manager; closing it ends the cluster connection.
+
+    `workers` is how many tasks run at once, on a cluster its threads; `threads` is how many threads a computation in
+    this process may use.
+    """
 
     def __init__(self, workers: int | None = None, scheduler: str | None = None) -> None:
-        self.workers = workers or len(os.sched_getaffinity(0))
+        self.threads = self.workers = workers or len(os.sched_getaffinity(0))
         self.scheduler = scheduler
         self._client: Any = None
 
@@ -45,18 +49,24 @@ class Compute:
             self._client.close()
 
     def map[Item, Result](
-        self, function: Callable[[Item], Result], items: Iterable[Item], advance: Callable[[], None] = lambda: None
+        self,
+        function: Callable[[Item], Result],
+        items: Iterable[Item],
+        advance: Callable[[], None] = lambda: None,
+        *,
+        here: bool = False,
     ) -> list[Result]:
         """Apply `function` to every item, in any order, and return the results in the items' order.
 
-        `advance` is called after every finished item. The first exception of a task is raised here.
+        `advance` is called after every finished item. `here`: on this machine even when there is a cluster. The first
+        exception of a task is raised here.
         """
         todo: Sequence[Item] = list(items)
         if not todo:
             return []
-        if self._client is not None:
+        if self._client is not None and not here:
             return self._map_cluster(function, todo, advance)
-        if self.workers == 1 or len(todo) == 1:
+        if self.threads == 1 or len(todo) == 1:
             return [_then(function(item), advance) for item in todo]
         lock = threading.Lock()
 
@@ -68,7 +78,7 @@ class Compute:
 
         tasks = [dask.delayed(partial(work, item), pure=False, traverse=False)() for item in todo]
         results: list[Result] = list(
-            dask.compute(*tasks, scheduler="threads", num_workers=self.workers, optimize_graph=False)
+            dask.compute(*tasks, scheduler="threads", num_workers=self.threads, optimize_graph=False)
         )
         return results
 
