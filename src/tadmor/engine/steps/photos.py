@@ -43,8 +43,9 @@ class Photos:
 def run(job: Job, found: Sequence[FoundPhoto]) -> Photos:
     """Read every file once; what was read before (same path, size and time) is taken over."""
     with job.progress.step("photos", len(found)) as record:
-        with PhotoReader(workers=job.compute.workers) as reader:
-            read = job.compute.map(partial(_read, job.workspace, reader), found, job.progress.advance)
+        # on this machine: the photographs may be on no disk that a cluster can read
+        with PhotoReader(workers=job.compute.threads) as reader:
+            read = job.compute.map(partial(_read, job.workspace, reader), found, job.progress.advance, here=True)
         record.reused = sum(reused for _, reused in read)
         verdicts = [outcome for outcome, _ in read if isinstance(outcome, Verdict)]
         photos = [outcome for outcome, _ in read if isinstance(outcome, Photo)]
