@@ -40,7 +40,7 @@ def run(job: Job, scene: Scene, fused: Fused, textured: Textured) -> Path:
             witnesses.add(space.load_arrays(sight)["depth"], k, view.rotation, view.translation, view.lens.focal_px)
             job.progress.advance()
         cloud = load_cloud(fused.cloud)
-        distance, nearest = cKDTree(cloud.points).query(vertices, workers=job.compute.workers)
+        distance, nearest = cKDTree(cloud.points).query(vertices, workers=job.compute.threads)
         found = witnesses.evidence(distance < MEASURED_FOOTPRINTS * cloud.footprints[nearest])
         space.save_arrays(
             entry,
