@@ -38,7 +38,7 @@ def run(job: Job, photos: Photos, features: dict[str, Path], pairs: Sequence[col
             points = [job.workspace.load_arrays(features[p.key])["points"] for p in usable]
             to_place = [to_map(p, 0, q) for p, q in zip(usable, points, strict=True)]
             to_place = mapping.camera_groups(to_place, [_mark(p) for p in usable])
-            mapped = mapping.map_scenes(to_place, pairs, threads=job.compute.workers, seed=job.options.seed)
+            mapped = mapping.map_scenes(to_place, pairs, threads=job.compute.threads, seed=job.options.seed)
             gps = {p.key: p.facts.gps[:2] for p in usable if p.facts.gps is not None}
             scenes = [frame.settle(s, gps, job.options.metres_per_unit) for s in mapped.scenes]
             save_scenes(job.workspace, entry, scenes, mapped.method)
