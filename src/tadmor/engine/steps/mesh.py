@@ -45,7 +45,7 @@ def run(job: Job, fused: Fused) -> Path:
         vertices, faces = poisson_surface(cloud)
         job.progress.advance()
         seen = (fused.seen_from(i) for i in range(len(fused.views)))
-        keep = supported(vertices, cloud.points, cloud.footprints, seen, workers=job.compute.workers)
+        keep = supported(vertices, cloud.points, cloud.footprints, seen, workers=job.compute.threads)
         vertices, faces, _ = keep_faces(vertices, faces, refill_small_holes(faces, keep[faces].all(1)))
         vertices, faces = without_small_pieces(vertices, faces)
         if not len(faces):
@@ -57,7 +57,7 @@ def run(job: Job, fused: Fused) -> Path:
         for _ in range(REFINEMENTS):
             vertices = refine_once(vertices, faces, mean, (fused.seen_from(i) for i in range(len(fused.views))))
             job.progress.advance()
-        distance, nearest = cKDTree(cloud.points).query(vertices, workers=job.compute.workers)
+        distance, nearest = cKDTree(cloud.points).query(vertices, workers=job.compute.threads)
         far = (distance / cloud.footprints[nearest]).astype(np.float32)
         space.save_arrays(entry, vertices=vertices, faces=faces, far_footprints=far)
     return entry
