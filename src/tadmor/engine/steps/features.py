@@ -41,23 +41,34 @@ def run(job: Job, photos: Photos) -> dict[str, Path]:
         missing = [p for p in photos.usable if not entries[p.key].exists()]
         record.reused = len(photos.usable) - len(missing)
         job.progress.advance(record.reused)
-        # pycolmap spreads a batch over its own threads, so batches run one after the other; sorted by size, they are
-        # of one octave
-        missing.sort(key=lambda p: max(p.facts.width, p.facts.height) < SMALL_PHOTO_PX)
-        batch = 4 * job.compute.workers
-        for first in range(0, len(missing), batch):
-            some = tuple(missing[first : first + batch])
-            task = Task(
-                job.workspace,
-                some,
-                tuple(entries[p.key] for p in some),
-                effort.feature_px,
-                effort.max_features,
-                job.compute.workers,
-            )
-            job.compute.map(detect, [task])
-            job.progress.advance(len(some))
+        if job.compute.scheduler is not None:
+            tasks = _tasks(job, missing, entries, batch=1, threads=1)
+            job.compute.map(detect, tasks, job.progress.advance)
+        else:
+            # pycolmap spreads a batch over its own threads, so batches run one after the other; sorted by size, they
+            # are of one octave
+            missing.sort(key=lambda p: max(p.facts.width, p.facts.height) < SMALL_PHOTO_PX)
+            threads = job.compute.threads
+            for task in _tasks(job, missing, entries, batch=4 * threads, threads=threads):
+                job.compute.map(detect, [task])
+                job.progress.advance(len(task.photos))
     return entries
+
+
+def _tasks(job: Job, missing: list[Photo], entries: dict[str, Path], *, batch: int, threads: int) -> list[Task]:
+    effort = job.options.effort
+    batches = [tuple(missing[first : first + batch]) for first in range(0, len(missing), batch)]
+    return [
+        Task(
+            job.workspace,
+            photos,
+            tuple(entries[p.key] for p in photos),
+            effort.feature_px,
+            effort.max_features,
+            threads,
+        )
+        for photos in batches
+    ]
 
 
 def detect(task: Task) -> None:
