@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -39,7 +40,10 @@ class Compute:
                 self._client = Client(self.scheduler, timeout=10)
             except (OSError, ValueError) as error:
                 raise EnvironmentFailure("no-scheduler", address=self.scheduler, reason=error) from error
-            self.workers = max(1, sum(self._client.nthreads().values()))
+            self.workers = sum(self._client.nthreads().values())
+            if not self.workers:
+                self._client.close()
+                raise EnvironmentFailure("no-workers", address=self.scheduler)
         return self
 
     def __exit__(
@@ -47,6 +51,17 @@ class Compute:
     ) -> None:
         if self._client is not None:
             self._client.close()
+
+    def require(self, folder: Path) -> None:
+        """Make sure that every worker of a cluster sees a folder of this machine.
+
+        Raises EnvironmentFailure `workspace-not-shared`.
+        """
+        if self._client is None:
+            return
+        blind = [worker for worker, there in self._client.run(folder.is_dir).items() if not there]
+        if blind:
+            raise EnvironmentFailure("workspace-not-shared", path=folder, worker=blind[0])
 
     def map[Item, Result](
         self,
