@@ -82,6 +82,7 @@ def remodel(
     progress = Progress(listener, options.effort)
     cv2.setNumThreads(1)  # the cores are shared out by Compute, one view a thread
     with space.locked(), Compute(workers, scheduler) as compute, threadpool_limits(1):
+        compute.require(space.root)
         numba.set_num_threads(min(compute.threads, numba.config.NUMBA_NUM_THREADS))
         job = Job(space, options, compute, progress)
         space.save_json(space.root / "inputs.json", [str(f.path.absolute()) for f in found])
