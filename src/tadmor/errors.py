@@ -112,6 +112,14 @@ MESSAGES: dict[str, Message] = {
     "no-scheduler": Message(
         "No Dask scheduler answers at {address}: {reason}.", "Check the address, or leave out --scheduler."
     ),
+    "no-workers": Message(
+        "The Dask scheduler at {address} has no workers.",
+        "Start some with `dask worker {address}` on machines that share the workspace, or leave out --scheduler.",
+    ),
+    "workspace-not-shared": Message(
+        "The worker {worker} does not see the workspace {path}.",
+        "Choose a folder with --workspace that all machines of the cluster reach under the same path.",
+    ),
     "workers-lost": Message(
         "The machine ran out of workers while computing {step}: {reason}.",
         "Run the same command again: finished work is kept. With little memory, use --workers 1 or --quality draft.",
