@@ -234,7 +234,7 @@ def assemble(
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
     ]
-    encoded = job.compute.map(lambda page: cv2.imencode(".jpg", page, options)[1], pages)
+    encoded = job.compute.map(lambda page: cv2.imencode(".jpg", page, options)[1], pages, here=True)
     keep: Bool = layout["keep"]
     faces, chart = mesh["faces"][keep], layout["chart"][keep]
     atlas = charts.Atlas(
