@@ -1,7 +1,7 @@
 """The report of a run: report.json for programs, report.html for people.
 
 `document.py` says what there is to say, as JSON; `page.py` shows it, with the pictures of `pictures.py`, the plan of
-`plan.py` and the texts of `words/`. Nothing is in the page that is not in the JSON, but for the pictures.
+`plan.py` and the texts of `languages/`. Nothing is in the page that is not in the JSON, but for the pictures.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from tadmor.engine.scene import F64, U8, Scene, View
+from tadmor.media.photo_search import printable
 
 WIDTH, LOWEST, HIGHEST = 760.0, 280.0, 620.0
 MARGIN = 44.0
@@ -103,7 +104,7 @@ def draw_plan(scene: Scene, vertices: F64, held_out: Sequence[int], numbers: Seq
         if label is not None:
             taken.append(label)
         at = None if label is None else (round(label.x, 1), round(label.y, 1))
-        wedges.append(Wedge(numbers[row], view.name, row in held_out, round(x, 1), round(y, 1), outline, at))
+        wedges.append(Wedge(numbers[row], printable(view.name), row in held_out, round(x, 1), round(y, 1), outline, at))
     shadow = _shadow(vertices[:, [0, 2]] * scale + origin, height)
     return Plan(round(height, 1), tuple(wedges), shadow, length, round(length * scale, 1), scene.metric == "gps")
 

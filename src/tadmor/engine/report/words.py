@@ -1,4 +1,4 @@
-"""Words and numbers of the report in one language, from the tables words/*.toml.
+"""Words and numbers of the report in one language, from the tables languages/*.toml.
 
 Counts choose their form by CLDR's plural rules (https://cldr.unicode.org/index/cldr-spec/plural-rules); Arabic text has
 Arabic-Indic digits, and everything that programs read keeps Latin ones.
@@ -17,7 +17,7 @@ from typing import Any
 from markupsafe import Markup
 
 LANGUAGES = ("en", "ar")
-TABLES = Path(__file__).parent / "words"
+TABLES = Path(__file__).parent / "languages"
 _ARABIC_DIGITS = str.maketrans("0123456789.,", "٠١٢٣٤٥٦٧٨٩٫٬")
 
 
@@ -86,8 +86,8 @@ class Words:
         """Return a number rounded to so many significant figures, never in exponents."""
         if value == 0 or not math.isfinite(value):
             return self.number(0)
-        decimals = figures - 1 - math.floor(math.log10(abs(value)))
-        return self.number(round(value, decimals), max(0, decimals))
+        rounded = float(f"{value:.{figures - 1}e}")
+        return self.number(rounded, max(0, figures - 1 - math.floor(math.log10(abs(rounded)))))
 
     def percent(self, share: float) -> Markup:
         """Return a share of 1 in whole percent."""
