@@ -19,6 +19,9 @@ import dask
 
 from tadmor.errors import EnvironmentFailure
 
+PATIENCE_SECONDS = 10.0
+"""How long a scheduler may take to answer."""
+
 
 class Compute:
     """Maps functions over items. A context manager; closing it ends the cluster connection.
@@ -37,7 +40,7 @@ class Compute:
             from dask.distributed import Client  # noqa: PLC0415  # costs a second; only clusters need it
 
             try:
-                self._client = Client(self.scheduler, timeout=10)
+                self._client = Client(self.scheduler, timeout=PATIENCE_SECONDS)
             except (OSError, ValueError) as error:
                 raise EnvironmentFailure("no-scheduler", address=self.scheduler, reason=error) from error
             self.workers = sum(self._client.nthreads().values())
