@@ -73,45 +73,36 @@ class VerifiedPair:
     geometry: F64
 
 
-def extract_sift(images: Sequence[U8], *, max_features: int, first_octave: int, threads: int) -> list[Features]:
-    """Detect SIFT features (Lowe 2004, as VLFeat does) in grey images (h, w) uint8 and describe them as RootSIFT.
+def extract_sift(image: U8, *, max_features: int, first_octave: int) -> Features:
+    """Detect SIFT features (Lowe 2004, as VLFeat does) in a grey image (h, w) uint8 and describe them as RootSIFT.
 
-    The images are handed over in one go because pycolmap's array interface holds the GIL: its own threads do not.
+    Goes by way of files because pycolmap's array interface holds the GIL. One thread; call it from several.
+    Raises OSError where there is no room for the files.
     """
     options = pycolmap.FeatureExtractionOptions()
-    options.max_image_size = max(max(image.shape) for image in images)
-    options.num_threads = threads
+    options.max_image_size = max(image.shape)
+    options.num_threads = 1
     options.sift.max_num_features = max_features
     options.sift.first_octave = first_octave
     with tempfile.TemporaryDirectory(prefix="tadmor-") as folder:
-        names = [f"{i:04d}.pgm" for i in range(len(images))]
-        for name, image in zip(names, images, strict=True):
-            cv2.imwrite(str(Path(folder) / name), image)
+        encoded = cv2.imencode(".pgm", image)[1]
+        (Path(folder) / "image.pgm").write_bytes(encoded.tobytes())  # cv2.imwrite does not tell of a full disk
         path = Path(folder) / "features.db"
         pycolmap.extract_features(
             path,
             folder,
-            image_names=names,
+            image_names=["image.pgm"],
             camera_mode=pycolmap.CameraMode.PER_IMAGE,
             extraction_options=options,
             device=pycolmap.Device.cpu,
         )
         database = pycolmap.Database.open(path)
-        found = []
-        for name in names:
-            image = database.read_image_with_name(name)
-            if image is None:
-                found.append(
-                    Features(np.zeros((0, 2), np.float32), np.zeros(0, np.float32), np.zeros((0, 128), np.uint8))
-                )
-            else:
-                found.append(
-                    _largest_first(
-                        database.read_keypoints(image.image_id), database.read_descriptors(image.image_id).data
-                    )
-                )
+        stored = database.read_image_with_name("image.pgm")
+        assert stored is not None, "pycolmap did not read an image that was just written"
+        keypoints = database.read_keypoints(stored.image_id)
+        descriptors = database.read_descriptors(stored.image_id).data
         database.close()
-    return found
+    return _largest_first(keypoints, descriptors)
 
 
 def _largest_first(keypoints: NDArray[Any], descriptors: NDArray[Any]) -> Features:

@@ -12,6 +12,9 @@ EARTH_RADIUS_M = 6_378_137.0
 MIN_GPS_PHOTOS = 3
 MIN_GPS_SPREAD_M = 4.0
 MAX_GPS_MISFIT = 0.25
+TYPICAL_ROLL_DEG, TYPICAL_PITCH_DEG = 2.0, 20.0
+TURNED_ROLL_DEG = 6.0
+UPRIGHT_ROUNDS = 20
 TYPICAL_DISTANCE = 10.0
 """Without a known scale the median distance of a point from a camera that sees it becomes this many units."""
 
@@ -44,15 +47,21 @@ class Similarity:
 def upright_direction(scene: Scene) -> F64:
     """(3,) unit vector that points up, from how people hold cameras: level.
 
-    The x axes of level cameras lie in the horizontal plane, whatever their pitch, so up is the direction least along
-    them; the cameras' mean up settles its sign and helps where all face one way.
+    The x axes of level cameras lie in the horizontal plane, so up is the direction least along them. How far cameras
+    look up or down differs more; it counts with the inverse ratio of the variances, and so decides only where all face
+    one way. Reweighted least squares (Cauchy weights), since some photos are turned on their side.
     """
     right = np.array([v.rotation[0] for v in scene.views])
+    ahead = np.array([v.rotation[2] for v in scene.views])
     above = -np.array([v.rotation[1] for v in scene.views]).mean(0)
-    above /= np.linalg.norm(above) + 1e-12
-    spread = right.T @ right / len(right) - 0.1 * np.outer(above, above)
-    up: F64 = np.linalg.eigh(spread)[1][:, 0]
-    return up if up @ above > 0 else -up
+    up: F64 = above / (np.linalg.norm(above) + 1e-12)
+    pitch = (TYPICAL_ROLL_DEG / TYPICAL_PITCH_DEG) ** 2
+    for _ in range(UPRIGHT_ROUNDS):
+        weight = 1 / (1 + (right @ up / np.sin(np.radians(TURNED_ROLL_DEG))) ** 2)
+        spread = (weight[:, None] * right).T @ right + pitch * (weight[:, None] * ahead).T @ ahead
+        up = np.linalg.eigh(spread)[1][:, 0]
+        up = up if up @ above > 0 else -up
+    return up
 
 
 def turn_upright(scene: Scene) -> Similarity:
@@ -102,20 +111,20 @@ def fit_plan(scene_xz: F64, east_south_m: F64) -> tuple[float, float, float] | N
 def settle(scene: Scene, gps_deg: dict[str, tuple[float, float]], metres_per_unit: float | None) -> Scene:
     """Bring a scene into its final frame: upright, and scaled as given or by GPS (photo -> latitude, longitude).
 
-    Y = 0 is at the lowest points and the middle of the points is at X = Z = 0. With GPS, -Z is north. No absolute
-    position is kept.
+    `metres_per_unit` is as people measure it, on the model that they get without it. Y = 0 is at the lowest points and
+    the middle of the points is at X = Z = 0. With GPS, -Z is north. No absolute position is kept.
     """
     upright = turn_upright(scene).scene(scene, None)
     scale, metric = TYPICAL_DISTANCE / _typical_distance(upright), None
     heading = 0.0
     rows = [i for i, v in enumerate(upright.views) if v.photo in gps_deg]
-    if metres_per_unit is not None:
-        scale, metric = metres_per_unit, "given"
-    elif rows:
+    if rows:
         positions = local_metres(np.array([gps_deg[upright.views[i].photo] for i in rows]))
         fit = fit_plan(upright.centres[rows][:, [0, 2]], positions)
         if fit is not None:
             scale, heading, metric = fit[0], fit[1], "gps"
+    if metres_per_unit is not None:
+        scale, metric = scale * metres_per_unit, "given"
     c, s = np.cos(heading), np.sin(heading)
     rotation = np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]])
     turned = scale * upright.points @ rotation.T

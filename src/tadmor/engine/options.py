@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
@@ -93,7 +94,7 @@ class Options:
     )
     metres_per_unit: float | None = field(
         default=None,
-        metadata={"doc": "known scale of the reconstruction; without it GPS gives the scale, or it stays unknown"},
+        metadata={"doc": "true length in metres of one unit of the (largest) model that is made without this option"},
     )
     seed: int = field(
         default=1, metadata={"doc": "seed of everything random; the same seed and photos give the same model"}
@@ -107,7 +108,7 @@ class Options:
             raise UserError(
                 "bad-option", option="--print", reason=f"{self.print_height_mm} mm is not between 5 and 2000 mm"
             )
-        if self.metres_per_unit is not None and not self.metres_per_unit > 0:
+        if self.metres_per_unit is not None and not 0 < self.metres_per_unit < math.inf:
             raise UserError("bad-option", option="--metres-per-unit", reason="the scale must be positive")
 
     @property
