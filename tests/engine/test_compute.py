@@ -103,11 +103,11 @@ def test_a_cluster(scheduler: str, tmp_path: Path) -> None:
     try:
         while True:
             try:
-                compute = Compute(workers=2, scheduler=scheduler).__enter__()
-                break
+                with Compute(scheduler=scheduler):
+                    break
             except EnvironmentFailure:
                 time.sleep(0.1)
-        with compute:
+        with Compute(workers=2, scheduler=scheduler) as compute:
             assert (compute.threads, compute.workers) == (2, 3)
             assert compute.map(square, range(10)) == [n * n for n in range(10)]
             assert set(compute.map(process, range(4))) == {worker.pid}
