@@ -76,7 +76,8 @@ MESSAGES: dict[str, Message] = {
     "photo-empty": Message("{name} is empty (0 bytes).", "Copy it again from the camera or phone."),
     "photo-not-an-image": Message("{name} is not a photograph ({found}).", "Leave it out, or export it as JPEG."),
     "photo-truncated": Message(
-        "{name} breaks off before its end: {reason}.", "Copy it again from the camera or phone, or send another version."
+        "{name} breaks off before its end: {reason}.",
+        "Copy it again from the camera or phone, or send another version.",
     ),
     "photo-damaged": Message(
         "{name} is damaged: {reason}.", "Copy it again from the camera or phone, or send another version."
@@ -165,13 +166,13 @@ class UserError(TadmorError):
     """What was given cannot be used as it is."""
 
 
-class EnvironmentFailure(TadmorError):
+class EnvironmentFailure(TadmorError):  # noqa: N818  # "Error" would blame the program
     """The machine stands in the way; the same command may succeed later."""
 
     exit_code = EXIT_ENVIRONMENT
 
 
-class Interrupted(TadmorError):
+class Interrupted(TadmorError):  # noqa: N818  # nothing went wrong
     """A person stopped the run; the workspace can be resumed."""
 
     exit_code = EXIT_INTERRUPTED
