@@ -15,8 +15,8 @@ from markupsafe import Markup
 
 from tadmor.engine.report import contents
 from tadmor.engine.report.pictures import Album
-from tadmor.engine.report.plan import MANY, Plan
 from tadmor.engine.report.plan import WIDTH as PLAN_WIDTH
+from tadmor.engine.report.plan import Plan
 from tadmor.engine.report.words import LANGUAGES, Words
 from tadmor.engine.surface.evidence import OBSERVED_ANGLE_DEG, OBSERVED_PHOTOS
 from tadmor.media.blur import BLURRED_ABOVE
@@ -63,7 +63,6 @@ def render_page(document: Mapping[str, Any], json_bytes: int, shown: Illustratio
         "overviews": _Missing(shown.overviews),
         "plan": shown.plan,
         "plan_width": PLAN_WIDTH,
-        "plan_many": MANY,
         "arch": arch(),
         "ruin": _ruin(),
         "stones": stones,

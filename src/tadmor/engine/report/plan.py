@@ -14,7 +14,7 @@ from tadmor.media.photo_search import printable
 WIDTH, LOWEST, HIGHEST = 760.0, 280.0, 620.0
 MARGIN = 44.0
 FOOT = 30.0
-MANY = 40
+MANY, CROWDED = 40, 26.0
 DOT = 4.0
 SHADOW_STEP = 2.0
 SHADOW_BGR = (0x55, 0x73, 0x85)
@@ -67,7 +67,8 @@ class Wedge:
 @dataclass(frozen=True, eq=False, slots=True)
 class Plan:
     """The drawing: `height` of a picture WIDTH wide; `shadow` (h, w, 4) uint8 BGRA is stretched over all of it.
-    `scale_length` in world units measures `scale_width` on the drawing; `north_up` where the model knows north.
+    `scale_length` in world units measures `scale_width` on the drawing; `north_up` where the model knows north; `small`
+    where there are so many cameras that all is drawn smaller.
     """
 
     height: float
@@ -76,6 +77,7 @@ class Plan:
     scale_length: float
     scale_width: float
     north_up: bool
+    small: bool
 
 
 def draw_plan(scene: Scene, vertices: F64, held_out: Sequence[int], numbers: Sequence[int]) -> Plan:
@@ -93,8 +95,8 @@ def draw_plan(scene: Scene, vertices: F64, held_out: Sequence[int], numbers: Seq
     origin = np.array([WIDTH, height - FOOT]) / 2 - scale * (low + high) / 2
 
     length = _round_length(0.22 * WIDTH / scale)
-    size_of = LARGE if len(scene.views) <= MANY else SMALL
     places = [(float(x), float(y)) for x, y in centres * scale + origin]
+    size_of = SMALL if _crowded(places) else LARGE
     taken = [Box(x, y, DOT, DOT) for x, y in places]
     wedges = []
     for row, (view, (x, y)) in enumerate(zip(scene.views, places, strict=True)):
@@ -106,7 +108,26 @@ def draw_plan(scene: Scene, vertices: F64, held_out: Sequence[int], numbers: Seq
         at = None if label is None else (round(label.x, 1), round(label.y, 1))
         wedges.append(Wedge(numbers[row], printable(view.name), row in held_out, round(x, 1), round(y, 1), outline, at))
     shadow = _shadow(vertices[:, [0, 2]] * scale + origin, height)
-    return Plan(round(height, 1), tuple(wedges), shadow, length, round(length * scale, 1), scene.metric == "gps")
+    return Plan(
+        round(height, 1),
+        tuple(wedges),
+        shadow,
+        length,
+        round(length * scale, 1),
+        scene.metric == "gps",
+        size_of is SMALL,
+    )
+
+
+def _crowded(places: Sequence[tuple[float, float]]) -> bool:
+    """Whether cameras are many, or most stand close to another on the drawing."""
+    if len(places) > MANY:
+        return True
+    if len(places) < 2:
+        return False
+    at = np.array(places)
+    apart = np.linalg.norm(at[:, None] - at[None], axis=-1) + np.diag(np.full(len(at), np.inf))
+    return bool(np.median(apart.min(axis=1)) < CROWDED)
 
 
 def _heading(view: View) -> F64 | None:
