@@ -43,6 +43,7 @@ from tadmor.errors import EnvironmentFailure, Interrupted, TadmorError, UserErro
 from tadmor.media.photo_search import FoundPhoto, find_photos
 
 MIN_FEATURES = 200
+INPUTS_FILE = "inputs.json"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -85,7 +86,7 @@ def remodel(
         compute.require(space.root)
         numba.set_num_threads(min(compute.threads, numba.config.NUMBA_NUM_THREADS))
         job = Job(space, options, compute, progress)
-        space.save_json(space.root / "inputs.json", [str(f.path.absolute()) for f in found])
+        _note_inputs(out, space, found)
         try:
             return _Run(job, out, found).go()
         except KeyboardInterrupt as stop:
@@ -95,18 +96,37 @@ def remodel(
 
 
 def _claim(out: Path, space: Workspace, found: Sequence[FoundPhoto], *, overwrite: bool) -> None:
-    """Make sure that OUT is a folder for us: empty, or of an earlier run that shares a photo with this one."""
+    """Make sure that OUT is a folder for us: empty, or of an earlier run into it that shares a photo with this one."""
     if out.exists() and not out.is_dir():
         raise UserError("output-is-a-file", path=out)
     with told_apart(out):
         out.mkdir(parents=True, exist_ok=True)
-        others = [p for p in out.iterdir() if p != space.root]
-    if overwrite or (not others and not space.root.exists()):
-        return
-    before = space.root / "inputs.json"
-    known = set(space.load_json(before)) if before.exists() else set()
-    if (others or known) and not known & {str(f.path.absolute()) for f in found}:
+        held = any(p != space.root and not p.name.startswith(".") for p in out.iterdir())
+    before = set(_noted_inputs(space).get(_noted_as(out, space), ()))
+    taken = held or (before and space.root.is_relative_to(out))
+    if taken and not overwrite and before.isdisjoint(_paths(found)):
         raise UserError("output-holds-another-run", path=out)
+
+
+def _note_inputs(out: Path, space: Workspace, found: Sequence[FoundPhoto]) -> None:
+    noted = _noted_inputs(space) | {_noted_as(out, space): _paths(found)}
+    space.save_json(space.root / INPUTS_FILE, noted)
+
+
+def _noted_inputs(space: Workspace) -> dict[str, list[str]]:
+    """The files that were given last, by the folder OUT."""
+    file = space.root / INPUTS_FILE
+    noted: dict[str, list[str]] = space.load_json(file) if file.is_file() else {}
+    return noted
+
+
+def _noted_as(out: Path, space: Workspace) -> str:
+    """What OUT is called in the workspace: an OUT that holds its workspace may be moved with it."""
+    return "." if space.root.is_relative_to(out) else str(out)
+
+
+def _paths(found: Sequence[FoundPhoto]) -> list[str]:
+    return [str(f.path.absolute()) for f in found]
 
 
 class _Run:
@@ -148,21 +168,26 @@ class _Run:
         self.method = placed.method
         self._judge_overlap(placed.scenes)
         job.progress.split([len(scene.views) for scene in placed.scenes])
+        problems: list[UserError] = []
         for number, scene in enumerate(placed.scenes, 1):
-            self.components.append(self._model(number, scene))
+            try:
+                self.components.append(self._model(number, scene))
+            except UserError as error:
+                problems.append(error)
+                self._give_up(number, scene, error)
+        if len(problems) == len(placed.scenes):
+            raise problems[0]
+        self._forget_earlier_components()
 
     def _model(self, number: int, scene: Scene) -> ComponentRecord:
-        job, folder = self.job, "." if number == 1 else f"component-{number}"
+        """Take one component from its cameras to its files; the first that gets so far goes into OUT itself."""
+        job = self.job
+        folder = f"component-{number}" if any(c.files for c in self.components) else "."
         if number > 1:
             job.progress.note(f"Component {number}: {len(scene.views)} photographs that do not connect to the others")
-        try:
-            stereo = depth.run(job, scene)
-            fused = fuse.run(job, scene, stereo)
-            surface = mesh.run(job, fused)
-        except UserError as error:
-            if number == 1:
-                raise
-            return ComponentRecord(number, folder, scene, problem=str(error))
+        stereo = depth.run(job, scene)
+        fused = fuse.run(job, scene, stereo)
+        surface = mesh.run(job, fused)
         textured = texture.run(job, scene, stereo, fused, surface)
         evident = evidence.run(job, scene, fused, textured)
         scores = quality.run(job, scene, textured)
@@ -187,6 +212,22 @@ class _Run:
             model_entry=textured.model,
             evidence_entry=evident,
         )
+
+    def _give_up(self, number: int, scene: Scene, error: UserError) -> None:
+        """List a component without a model, and say so of its photos."""
+        self.components.append(ComponentRecord(number, f"component-{number}", scene, problem=str(error)))
+        for view in scene.views:
+            verdict = self.verdicts[view.name]
+            if verdict.component == number:
+                self.verdicts[view.name] = replace(verdict, outcome=Outcome.NO_DEPTH, component=None)
+
+    def _forget_earlier_components(self) -> None:
+        """Remove the models of components that an earlier run into OUT had and this one has not."""
+        current = {c.folder for c in self.components if c.files}
+        with told_apart(self.out):
+            for folder in self.out.glob("component-*"):
+                if folder.name not in current and folder.is_dir():
+                    export.remove_own_files(folder)
 
     def _require_photos(self) -> None:
         usable = self.photos.usable

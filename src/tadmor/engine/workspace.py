@@ -2,7 +2,8 @@
 
     WORKSPACE/
         lock               held by the running process
-        inputs.json        the files that were given last
+        CACHEDIR.TAG       tells backup programs, and the search for photographs, to pass by
+        inputs.json        the files that were given last, by the folder OUT they were remodelled into
         photos/<photo>/    photo.jpg, working.npy, facts.json; <photo> is from the file's SHA-256
         <kind>/<key>       one file or folder an entry; <key> is from the inputs, options and version of its step
         scratch/           half-written entries; emptied at the start
@@ -29,6 +30,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tadmor.errors import EnvironmentFailure
+from tadmor.media.photo_search import CACHE_TAG, CACHE_TAG_SIGNATURE
+
+_REFUSALS = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG}
+)
 
 
 @contextlib.contextmanager
@@ -39,7 +45,7 @@ def told_apart(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             raise EnvironmentFailure("disk-full", path=path) from error
-        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}:
+        if error.errno in _REFUSALS:
             raise EnvironmentFailure("not-writable", path=path, reason=os.strerror(error.errno)) from error
         raise
 
@@ -85,6 +91,8 @@ class Workspace:
                 lock.flush()
                 shutil.rmtree(self.root / "scratch", ignore_errors=True)
                 (self.root / "scratch").mkdir()
+                if not (self.root / CACHE_TAG).exists():
+                    (self.root / CACHE_TAG).write_text(f"{CACHE_TAG_SIGNATURE}\n# Made by Tadmor; may be deleted.\n")
             yield
 
     def entry(self, step: str, key: str, suffix: str = "") -> Path:
@@ -128,11 +136,12 @@ class Workspace:
             return {name: archive[name] for name in archive.files}
 
     def save_json(self, entry: Path, value: object) -> None:
-        """Write a JSON entry."""
+        """Write a JSON entry; one that says the same already is left alone."""
+        data = json.dumps(value, ensure_ascii=False, indent=1).encode("utf-8", "surrogateescape")
+        if entry.is_file() and entry.read_bytes() == data:
+            return
         with self.creating(entry) as scratch:
-            scratch.write_text(
-                json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8", errors="surrogateescape"
-            )
+            scratch.write_bytes(data)
 
     @staticmethod
     def load_json(entry: Path) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -20,6 +21,11 @@ PHOTO_SUFFIXES = frozenset(
 # What network drives and archives keep beside photos: thumbnails and other systems' attributes, under photos' names.
 _COMPANION_FOLDERS = frozenset({"@eaDir", "__MACOSX"})
 
+CACHE_TAG = "CACHEDIR.TAG"
+"""Marks a folder that some program can fill again (bford.info/cachedir), such as an earlier run's workspace."""
+CACHE_TAG_SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55"
+_REPORT, _REPORT_FORMAT = "report.json", b'"tadmor-report"'
+
 
 @dataclass(frozen=True, slots=True)
 class FoundPhoto:
@@ -33,7 +39,8 @@ def find_photos(paths: Sequence[Path]) -> list[FoundPhoto]:
     """Find the photographs: every file that is named, and in folders, at any depth, those whose suffix is a photo's.
 
     The order given is kept; folders are read in natural order (2 before 10), files before their sister folders. Links
-    are followed, and a file that is reached twice is found once. Hidden files and folders inside a folder are left out.
+    are followed, and a file that is reached twice is found once. Inside a folder, hidden files and folders are left
+    out, and so are caches and earlier results of Tadmor: pictures there are copies, renders and textures.
 
     Raises UserError `input-missing` or `input-unreadable` for the first path of which that is true, and `no-photos`.
     """
@@ -71,6 +78,8 @@ def _files_in(root: Path, seen_folders: set[tuple[int, int]]) -> Iterator[Path]:
         if (status.st_dev, status.st_ino) in seen_folders:
             continue
         seen_folders.add((status.st_dev, status.st_ino))
+        if folder != root and _is_derived(folder):
+            continue
         inner: list[Path] = []
         for entry in _entries(folder):
             try:
@@ -84,6 +93,15 @@ def _files_in(root: Path, seen_folders: set[tuple[int, int]]) -> Iterator[Path]:
             elif stat.S_ISREG(mode) and entry.suffix.lower() in PHOTO_SUFFIXES:
                 yield entry
         folders.extend(reversed(inner))
+
+
+def _is_derived(folder: Path) -> bool:
+    """Whether a folder holds what a program made: a cache, or the result of an earlier run."""
+    for name, mark in ((CACHE_TAG, CACHE_TAG_SIGNATURE.encode()), (_REPORT, _REPORT_FORMAT)):
+        with contextlib.suppress(OSError), (folder / name).open("rb") as file:
+            if mark in file.read(200):
+                return True
+    return False
 
 
 def _entries(folder: Path) -> list[Path]:

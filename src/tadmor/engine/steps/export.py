@@ -56,60 +56,71 @@ def run(
     }
     coloured = evidence_mesh(mesh)
     cloud = load_cloud(fused.cloud)
-    writers: list[Callable[[], object]] = [
-        lambda: write_glb(folder / "model.glb", mesh, name="model", extras=extras),
-        lambda: write_glb(folder / "evidence.glb", coloured, name="evidence", extras=extras),
-        lambda: write_ply_mesh(folder / "model.ply", with_vertex_colours(mesh, textured), comments=[GENERATOR_NOTE]),
-        lambda: write_ply_cloud(
-            folder / "cloud.ply",
+    pictures: list[Path] = []
+    writers: dict[str, Callable[[Path], object]] = {
+        "model.glb": lambda path: write_glb(path, mesh, name="model", extras=extras),
+        "evidence.glb": lambda path: write_glb(path, coloured, name="evidence", extras=extras),
+        "model.ply": lambda path: write_ply_mesh(path, with_vertex_colours(mesh, textured), comments=[GENERATOR_NOTE]),
+        "cloud.ply": lambda path: write_ply_cloud(
+            path,
             cloud.points,
             normals=unit(cloud.normals).astype(np.float32),
             colours=cloud.colours[:, ::-1],
             attributes={"footprint": cloud.footprints},
         ),
-        lambda: write_cameras(scene, job.workspace, folder / "cameras"),
-    ]
+        "cameras": lambda path: write_cameras(scene, job.workspace, path),
+    }
     if Format.OBJ in options.formats:
-        writers.append(lambda: write_obj(folder / "model.obj", mesh))
+        writers["model.obj"] = lambda path: pictures.extend(write_obj(path, mesh))
     if Format.STL in options.formats:
-        writers.append(lambda: write_stl(folder / "model.stl", mesh.vertices, mesh.faces))
+        writers["model.stl"] = lambda path: write_stl(path, mesh.vertices, mesh.faces)
     if Format.USDZ in options.formats:
-        writers.append(lambda: write_usdz(folder / "model.usdz", mesh, name="model"))
+        writers["model.usdz"] = lambda path: write_usdz(path, mesh, name="model")
     height_mm = options.print_height_mm
     if height_mm is not None:
-        writers.append(
-            lambda: write_printable_stl(folder / "print.stl", mesh.vertices, mesh.faces, height_mm=height_mm)
-        )
+        writers["print.stl"] = lambda path: write_printable_stl(path, mesh.vertices, mesh.faces, height_mm=height_mm)
     with job.progress.step("export", len(writers)), told_apart(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for write in writers:
-            write()
+        for name, write in writers.items():
+            write(folder / name)
             job.progress.advance()
-    files = sorted(
-        p
-        for p in folder.rglob("*")
-        if p.is_file() and p.relative_to(folder).parts[0] in _OWN_NAMES | _own_pages(folder)
-    )
-    return Exported(folder, {str(p.relative_to(folder)): p.stat().st_size for p in files})
+        current = {*writers, *(path.name for path in pictures)}
+        _remove({path for path in _own_files(folder) if path.relative_to(folder).parts[0] not in current})
+        sizes = {str(path.relative_to(folder)): path.stat().st_size for path in sorted(_own_files(folder))}
+    return Exported(folder, sizes)
 
 
-_OWN_NAMES = {
+_OWN_NAMES = (
     "model.glb",
     "evidence.glb",
     "model.ply",
     "cloud.ply",
-    "cameras",
+    "cameras/*.txt",
     "model.obj",
     "model.mtl",
+    "model_page_[0-9]*.jpg",
     "model.stl",
     "model.usdz",
     "print.stl",
-}
+)
 
 
-def _own_pages(folder: Path) -> set[str]:
-    """The OBJ's texture pages."""
-    return {p.name for p in folder.glob("model*.jpg")}
+def _own_files(folder: Path) -> set[Path]:
+    """The files in a component's folder that this step has written, now or in an earlier run."""
+    return {path for name in _OWN_NAMES for path in folder.glob(name) if path.is_file()}
+
+
+def _remove(files: set[Path]) -> None:
+    for path in files:
+        path.unlink(missing_ok=True)
+
+
+def remove_own_files(folder: Path) -> None:
+    """Remove what this step has written into a component's folder, and the folders that are empty then."""
+    _remove(_own_files(folder))
+    for emptied in (folder / "cameras", folder):
+        if emptied.is_dir() and not any(emptied.iterdir()):
+            emptied.rmdir()
 
 
 def textured_mesh(model: Path, evidence: Path) -> TexturedMesh:
