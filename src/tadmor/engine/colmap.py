@@ -285,7 +285,11 @@ def to_scene(reconstruction: Any, photos: Sequence[PhotoToMap], *, max_error_px:
     for row in registered(reconstruction):
         image = reconstruction.images[row + 1]
         pose = image.cam_from_world()
-        seen = sorted({row_of[p.point3D_id] for p in image.points2D if p.has_point3D() and p.point3D_id in row_of})
+        shown: dict[int, int] = {}
+        for feature, p in enumerate(image.points2D):
+            if p.has_point3D() and p.point3D_id in row_of:
+                shown.setdefault(row_of[p.point3D_id], feature)
+        seen = sorted(shown)
         photo = photos[row]
         views.append(
             View(
@@ -295,6 +299,7 @@ def to_scene(reconstruction: Any, photos: Sequence[PhotoToMap], *, max_error_px:
                 np.asarray(pose.rotation.matrix()),
                 np.asarray(pose.translation, np.float64),
                 np.array(seen, np.int32),
+                np.array([shown[point] for point in seen], np.int32),
             )
         )
     return Scene(tuple(views), points, errors)

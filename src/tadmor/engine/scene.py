@@ -70,13 +70,23 @@ class Lens:
         bent: F64 = points * (1 + r2 * (self.k1 + r2 * self.k2)) * self.focal_px + np.array([self.cx, self.cy])
         return bent
 
+    def undistort(self, points: F64) -> F64:
+        """Map image points (..., 2) in pixels to normalised coordinates of an ideal pinhole, by fixed-point iteration."""
+        distorted = (points - np.array([self.cx, self.cy])) / self.focal_px
+        ideal: F64 = distorted.copy()
+        for _ in range(12):
+            r2 = (ideal**2).sum(-1, keepdims=True)
+            ideal = distorted / (1 + r2 * (self.k1 + r2 * self.k2))
+        return ideal
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class View:
     """One photograph whose camera is known.
 
     `photo` is the photo's id in the workspace; `rotation` (3, 3) and `translation` (3,) are cam_from_world;
-    `point_index` (m,) int32 are the rows of `Scene.points` that the photo sees.
+    `point_index` (m,) int32 are the rows of `Scene.points` that the photo sees and
+    `feature_index` (m,) int32 the rows of the photo's features that show them.
     """
 
     photo: str
@@ -85,6 +95,7 @@ class View:
     rotation: F64
     translation: F64
     point_index: I32 = field(default_factory=lambda: np.zeros(0, np.int32))
+    feature_index: I32 = field(default_factory=lambda: np.zeros(0, np.int32))
 
     @property
     def centre(self) -> F64:

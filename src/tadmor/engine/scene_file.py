@@ -28,6 +28,7 @@ def save_scenes(workspace: Workspace, entry: Path, scenes: Sequence[Scene], meth
             f"{n}.rotation": np.array([v.rotation for v in views]),
             f"{n}.translation": np.array([v.translation for v in views]),
             f"{n}.seen": np.concatenate([v.point_index for v in views]),
+            f"{n}.features": np.concatenate([v.feature_index for v in views]),
             f"{n}.seen_count": np.array([len(v.point_index) for v in views]),
             f"{n}.points": scene.points,
             f"{n}.errors": scene.point_error_px,
@@ -45,11 +46,13 @@ def load_scenes(entry: Path) -> tuple[list[Scene], str]:
             name: stored[f"{n}.{name}"]
             for name in ("photo", "name", "lens", "rotation", "translation", "points", "errors", "metric")
         }
-        seen = np.split(stored[f"{n}.seen"], np.cumsum(stored[f"{n}.seen_count"])[:-1])
+        ends = np.cumsum(stored[f"{n}.seen_count"])[:-1]
+        seen = np.split(stored[f"{n}.seen"].astype(np.int32), ends)
+        features = np.split(stored[f"{n}.features"].astype(np.int32), ends)
         views = tuple(
-            View(str(photo), _name(name), _lens(lens), rotation, translation, points.astype(np.int32))
-            for photo, name, lens, rotation, translation, points in zip(
-                get["photo"], get["name"], get["lens"], get["rotation"], get["translation"], seen, strict=True
+            View(str(photo), _name(name), _lens(lens), rotation, translation, points, shown)
+            for photo, name, lens, rotation, translation, points, shown in zip(
+                get["photo"], get["name"], get["lens"], get["rotation"], get["translation"], seen, features, strict=True
             )
         )
         scenes.append(Scene(views, get["points"], get["errors"], str(get["metric"]) or None))

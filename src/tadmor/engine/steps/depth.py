@@ -63,10 +63,9 @@ def run(job: Job, scene: Scene) -> Stereo:
     """Measure every view of a scene; views without a usable source get no depth entry's worth of work, only zeros."""
     views = scene.views
     lenses = tuple(working_lens(v.lens, job.options.effort.depth_px) for v in views)
-    sources = tuple(tuple(s) for s in choose_sources(scene, SOURCES))
     keys = [view_key(v, job.options.effort.depth_px, VERSION) for v in views]
     pictures = tuple(job.workspace.entry("pictures", k, ".npz") for k in keys)
-    ranges = [depth_range(v, scene.points) if s else (0.0, 0.0) for v, s in zip(views, sources, strict=True)]
+    sources, ranges = _plans(job.workspace, scene, keys)
     depths = tuple(
         job.workspace.entry(
             "depths", digest(keys[i], [keys[j] for j in sources[i]], ranges[i], job.options.seed), ".npz"
@@ -86,6 +85,27 @@ def run(job: Job, scene: Scene) -> Stereo:
         job.fill(record, measure, depths, to_measure)
         record.done //= 2
     return Stereo(pictures, depths, lenses, sources)
+
+
+def _plans(
+    space: Workspace, scene: Scene, keys: list[str]
+) -> tuple[tuple[tuple[int, ...], ...], list[tuple[float, float]]]:
+    """Sources and depth range of every view: as they were for views that stood already, so that a photo that joins
+    does not change what was measured before it.
+    """
+    chosen = choose_sources(scene, SOURCES)
+    row_of = {key: row for row, key in enumerate(keys)}
+    sources, ranges = [], []
+    for row, (key, view) in enumerate(zip(keys, scene.views, strict=True)):
+        entry = space.entry("plans", key, ".json")
+        plan = space.load_json(entry) if entry.exists() else None
+        if plan is None or not plan["sources"] or not set(plan["sources"]) <= set(row_of):
+            span = depth_range(view, scene.points) if chosen[row] else (0.0, 0.0)
+            plan = {"sources": [keys[j] for j in chosen[row]], "range": span}
+            space.save_json(entry, plan)
+        sources.append(tuple(row_of[k] for k in plan["sources"]))
+        ranges.append((float(plan["range"][0]), float(plan["range"][1])))
+    return tuple(sources), ranges
 
 
 def prepare(task: UndistortTask) -> None:

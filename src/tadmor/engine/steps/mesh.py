@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from tadmor.engine import colmap
 from tadmor.engine.job import Job
-from tadmor.engine.scene import F64, I32
+from tadmor.engine.scene import F32, F64, I32
 from tadmor.engine.steps.fuse import Fused, load_cloud
 from tadmor.engine.stereo.merging import Cloud, near_cloud
 from tadmor.engine.surface.cleaning import refill_small_holes, supported, without_small_pieces
@@ -22,9 +22,10 @@ from tadmor.errors import UserError
 from tadmor.media.ply import read_ply, write_ply_cloud
 
 VERSION = 1
-CELL_FOOTPRINTS = 2.8
-OCTREE_DEPTH = (7, 10)
-"""Beyond 10 pycolmap's Poisson takes eight times as long, and the refinement brings the relief back."""
+OCTREE_DEPTHS = range(7, 14)
+FINEST_CELL_FOOTPRINTS = 1.4
+MOST_POISSON_FACES = 600_000
+"""What Poisson costs follows the faces it makes (33 microseconds each, measured); more than these decimation would take away again."""
 REFINEMENTS = 4
 MIN_POINTS = 500
 
@@ -64,12 +65,10 @@ def run(job: Job, fused: Fused) -> Path:
 
 
 def poisson_surface(cloud: Cloud) -> tuple[F64, I32]:
-    """Screened Poisson surface whose finest cells are two to four median footprints wide."""
+    """Screened Poisson surface of the cloud without its strays."""
     near = near_cloud(cloud.points)
     points, normals = cloud.points[near], unit(cloud.normals[near])
-    extent = float((points.max(0) - points.min(0)).max()) * 1.1
-    wanted = np.log2(extent / (CELL_FOOTPRINTS * float(np.median(cloud.footprints))))
-    depth = int(np.clip(np.round(wanted), *OCTREE_DEPTH))
+    depth = octree_depth(float((points.max(0) - points.min(0)).max()) * 1.1, cloud.footprints[near])
     with tempfile.TemporaryDirectory(prefix="tadmor-") as folder:
         oriented = Path(folder) / "oriented.ply"
         origin = points.mean(0)  # float32 coordinates keep their precision near 0
@@ -81,6 +80,21 @@ def poisson_surface(cloud: Cloud) -> tuple[F64, I32]:
         )
         surface = read_ply(colmap.poisson_mesh(oriented, depth, folder=Path(folder)))
     return surface.vertices + origin, surface.faces
+
+
+def octree_depth(extent: float, footprints: F32) -> int:
+    """The finest octree, over a cube of so many world units, that makes a bearable number of faces.
+
+    A point stands for a square of two footprints; where cells are smaller than that, the octree stays as coarse as the points.
+    """
+    depth = OCTREE_DEPTHS[0]
+    for finer in OCTREE_DEPTHS[1:]:
+        cell = extent / 2**finer
+        faces = 4 * np.minimum((2 * footprints / cell) ** 2, 1).sum()
+        if faces > MOST_POISSON_FACES or cell < FINEST_CELL_FOOTPRINTS * float(np.median(footprints)):
+            break
+        depth = finer
+    return depth
 
 
 def decimate(vertices: F64, faces: I32, most: int) -> tuple[F64, I32]:

@@ -96,7 +96,8 @@ def run(job: Job, scene: Scene, stereo: Stereo, fused: Fused, mesh: Path) -> Tex
     layout, model = space.entry("layout", key, ".npz"), space.entry("model", key, ".npz")
     with job.progress.step("texture", 2 * len(views) + 1) as record:
         tasks = [
-            SightTask(space, sights[i], mesh, views[i], stereo.lenses[i], stereo.pictures[i], fused.confirmed[i]) for i in range(len(views))
+            SightTask(space, sights[i], mesh, views[i], stereo.lenses[i], stereo.pictures[i], fused.confirmed[i])
+            for i in range(len(views))
         ]
         job.fill(record, see, sights, tasks)
         if model.exists():
@@ -154,7 +155,9 @@ def lay_out(
     keep = ~contradicted(candidates, gain, offset, neighbours, far, in_sky)
     keep &= peel_unseen(faces, seen & keep)
     label, blendable = choose_labels(candidates, neighbours, gain, offset)
-    painter = np.where((label >= 0) & keep, candidates.view[np.arange(len(faces)), np.maximum(label, 0)], -1).astype(np.int32)
+    painter = np.where((label >= 0) & keep, candidates.view[np.arange(len(faces)), np.maximum(label, 0)], -1).astype(
+        np.int32
+    )
     pixels = [_texture_scale(v, job.options.effort.texture_px) for v in scene.views]
     projected = charts.project_faces(vertices, faces, painter, list(scene.views), pixels)
     atlas = charts.lay_out(

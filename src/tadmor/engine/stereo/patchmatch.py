@@ -93,7 +93,9 @@ def depth_map(
             planes = (*_random_planes(rng, height, width, depth_range), np.zeros((height, width), f32))
         else:
             coarse = _finer(planes, lens, width, height)
-            lowest_near = cv2.resize(cv2.erode(planes[2], np.ones((3, 3))), (width, height), interpolation=cv2.INTER_NEAREST)
+            lowest_near = cv2.resize(
+                cv2.erode(planes[2], np.ones((3, 3))), (width, height), interpolation=cv2.INTER_NEAREST
+            )
             start = np.where(lowest_near > give_up_cost, COST_SKIPPED, f32(0)).astype(f32)
             planes = (coarse[0].copy(), coarse[1].copy(), start)
         _run_level(picture, lens, sources, level, planes, depth_range, seed)

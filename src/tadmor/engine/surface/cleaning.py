@@ -18,7 +18,8 @@ FAR_FOOTPRINTS = 60.0
 NEAR_FOOTPRINTS = 2.0
 IN_FRONT = 0.97
 FREE_SPACE_VIEWS = 2
-CLOSED_RINGS = 8
+CLOSED_RINGS = 3
+LARGEST_HOLE = 0.003
 SKY_VIEWS_NEAR = 2
 REFILLED_FACES = 60
 SMALLEST_PIECE = 0.0008
@@ -90,11 +91,11 @@ def without_small_pieces(vertices: F64, faces: I32) -> tuple[F64, I32]:
 
 
 def peel_unseen(faces: I32, seen: Bool, reach: int = CLOSED_RINGS) -> Bool:
-    """Which faces to keep when unseen surface that hangs on an open border is cut off.
+    """Which faces (m,) to keep when unseen surface is cut back to what closes small holes.
 
-    Unseen faces enclosed by seen ones close a hole and stay, to be shown as inferred, and so do narrow strips of them
-    between seen faces (a morphological closing over `reach` rings of faces). Unseen faces from which the border can otherwise be reached without
-    crossing a seen face are extrapolation by the mesher.
+    Narrow strips of unseen faces between seen ones stay (a morphological closing over `reach` rings of faces), and so do
+    unseen pieces that seen faces enclose, up to 0.3 % of all faces: they are shown as inferred. What hangs on an open
+    border, or is larger, is extrapolation by the mesher.
     """
     neighbours = face_neighbours(faces)
     open_edge = neighbours < 0
@@ -102,9 +103,9 @@ def peel_unseen(faces: I32, seen: Bool, reach: int = CLOSED_RINGS) -> Bool:
     closed = seen | ~_grown(~grown | open_edge.any(1), neighbours, reach)
     both_unseen = ~closed[:, None] & ~closed[np.maximum(neighbours, 0)]
     count, piece = face_pieces(faces, neighbours, both_unseen)
-    hanging = np.zeros(count, np.bool_)
-    hanging[piece[open_edge.any(1) & ~closed]] = True
-    keep: Bool = closed | ~hanging[piece]
+    cut = np.bincount(piece, minlength=count) > LARGEST_HOLE * len(faces)
+    cut[piece[open_edge.any(1) & ~closed]] = True
+    keep: Bool = closed | ~cut[piece]
     return keep
 
 
