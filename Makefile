@@ -2,7 +2,7 @@
 UV := ./scripts/uv
 RUN := $(UV) run --frozen
 
-.PHONY: setup demo test check types style layers unit clean
+.PHONY: setup demo test check types style layers unit docs clean
 .DEFAULT_GOAL := demo
 
 setup:
@@ -27,6 +27,9 @@ layers: setup
 
 unit: setup
 	$(RUN) pytest
+
+docs: setup
+	$(RUN) python scripts/reference.py
 
 clean:
 	rm -rf .venv .tools demo

@@ -101,7 +101,7 @@ def cli(context: click.Context) -> None:
     "--metres-per-unit",
     type=Number(whole=False),
     metavar="X",
-    help="Known scale of the reconstruction; without it the photos' GPS gives the scale, or it stays unknown.",
+    help="True length in metres of one unit of the model that is made without this option.",
 )
 @click.option(
     "--seed",
