@@ -486,7 +486,7 @@ def test_a_second_signal_ends_at_once() -> None:
 def test_a_computation_that_no_signal_reaches_ends_after_the_grace_time() -> None:
     process, seconds, out, _ = stopped(
         """
-        ready()
+        threading.Timer(0.3, ready).start()  # the computation is under way by then
         hashlib.pbkdf2_hmac("sha512", b"a", b"b", 40_000_000)
         """,
         signal.SIGINT,
