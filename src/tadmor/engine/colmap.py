@@ -194,12 +194,11 @@ def _write_database(path: Path, photos: Sequence[PhotoToMap], pairs: Sequence[Ve
     database.close()
 
 
-def map_photos(
-    photos: Sequence[PhotoToMap], pairs: Sequence[VerifiedPair], *, threads: int, seed: int, globally: bool
-) -> list[Any]:
+def map_photos(photos: Sequence[PhotoToMap], pairs: Sequence[VerifiedPair], *, seed: int, globally: bool) -> list[Any]:
     """Place the photos one by one (Schönberger & Frahm 2016) or, `globally`, all at once (GLOMAP, Pan et al. 2024).
 
     Returns pycolmap reconstructions of at least two photos, largest first; image ids are rows of `photos` plus one.
+    On one thread: several give other cameras each time, and two saved no time on 100 photos.
     """
     with tempfile.TemporaryDirectory(prefix="tadmor-") as folder:
         path = Path(folder) / "scene.db"
@@ -207,13 +206,13 @@ def map_photos(
         pycolmap.set_random_seed(seed)
         if globally:
             options = pycolmap.GlobalPipelineOptions()
-            options.num_threads = threads
+            options.num_threads = 1
             options.random_seed = seed
             options.min_model_size = 3
             found = pycolmap.global_mapping(path, folder, folder, options)
         else:
             options = pycolmap.IncrementalPipelineOptions()
-            options.num_threads = threads
+            options.num_threads = 1
             options.random_seed = seed
             options.min_model_size = 2
             options.extract_colors = False
@@ -259,12 +258,12 @@ def regrouped(reconstruction: Any, photos: Sequence[PhotoToMap], groups: dict[in
     return result
 
 
-def adjust(reconstruction: Any, *, principal_point: bool, threads: int) -> float:
+def adjust(reconstruction: Any, *, principal_point: bool) -> float:
     """Bundle adjustment of everything in place; returns the mean reprojection error in pixels."""
     options = pycolmap.BundleAdjustmentOptions()
     options.refine_principal_point = principal_point
     options.print_summary = False
-    options.ceres.solver_options.num_threads = threads
+    options.ceres.solver_options.num_threads = 1
     config = pycolmap.BundleAdjustmentConfig()
     for image_id in sorted(reconstruction.reg_image_ids()):
         config.add_image(image_id)

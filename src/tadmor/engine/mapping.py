@@ -28,7 +28,7 @@ class Mapped:
     method: str
 
 
-def map_scenes(photos: Sequence[PhotoToMap], pairs: Sequence[VerifiedPair], *, threads: int, seed: int) -> Mapped:
+def map_scenes(photos: Sequence[PhotoToMap], pairs: Sequence[VerifiedPair], *, seed: int) -> Mapped:
     """Place the photos incrementally; where that reaches under 80 % of them, globally too, and keep what places more.
 
     Photos without EXIF are placed with a camera each; where those then turn out alike, they share one, adjusted once
@@ -36,10 +36,10 @@ def map_scenes(photos: Sequence[PhotoToMap], pairs: Sequence[VerifiedPair], *, t
     """
     if not pairs:
         return Mapped((), "incremental")
-    found, method = colmap.map_photos(photos, pairs, threads=threads, seed=seed, globally=False), "incremental"
+    found, method = colmap.map_photos(photos, pairs, seed=seed, globally=False), "incremental"
     connected = len({p.first for p in pairs} | {p.second for p in pairs})
     if _largest(found) < ENOUGH_REGISTERED * connected and connected > 2:
-        other = colmap.map_photos(photos, pairs, threads=threads, seed=seed, globally=True)
+        other = colmap.map_photos(photos, pairs, seed=seed, globally=True)
         if _largest(other) > _largest(found):
             found, method = other, "global"
     scenes: list[Scene] = []
@@ -50,7 +50,7 @@ def map_scenes(photos: Sequence[PhotoToMap], pairs: Sequence[VerifiedPair], *, t
         if len(new) < (MIN_COMPONENT if scenes else 2):
             continue
         taken |= new
-        scenes.append(colmap.to_scene(_shared_cameras(reconstruction, photos, threads=threads), photos))
+        scenes.append(colmap.to_scene(_shared_cameras(reconstruction, photos), photos))
     return Mapped(tuple(scenes), method)
 
 
@@ -58,7 +58,7 @@ def _largest(found: Sequence[Any]) -> int:
     return max((r.num_reg_images() for r in found), default=0)
 
 
-def _shared_cameras(reconstruction: Any, photos: Sequence[PhotoToMap], *, threads: int) -> Any:
+def _shared_cameras(reconstruction: Any, photos: Sequence[PhotoToMap]) -> Any:
     """Let photos share a camera where EXIF or their estimated focal lengths say so, and adjust once more."""
     rows = colmap.registered(reconstruction)
     groups = _groups_by_focal(colmap.focal_lengths(reconstruction), photos)
@@ -67,7 +67,7 @@ def _shared_cameras(reconstruction: Any, photos: Sequence[PhotoToMap], *, thread
         return reconstruction
     before = float(reconstruction.compute_mean_reprojection_error())
     shared = colmap.regrouped(reconstruction, photos, groups)
-    after = colmap.adjust(shared, principal_point=True, threads=threads)
+    after = colmap.adjust(shared, principal_point=True)
     return shared if after < WORSE_ERROR * before else reconstruction
 
 

@@ -52,7 +52,7 @@ def _mapped(
     job: Job, usable: Sequence[Photo], to_place: list[colmap.PhotoToMap], pairs: Sequence[colmap.VerifiedPair]
 ) -> tuple[list[Scene], str]:
     """Map all photos anew and settle every component's frame."""
-    mapped = mapping.map_scenes(to_place, pairs, threads=job.compute.threads, seed=job.options.seed)
+    mapped = mapping.map_scenes(to_place, pairs, seed=job.options.seed)
     gps = {p.key: p.facts.gps[:2] for p in usable if p.facts.gps is not None}
     given = [job.options.metres_per_unit, *[None] * len(mapped.scenes)]  # components share no unit
     return [frame.settle(s, gps, unit) for s, unit in zip(mapped.scenes, given, strict=False)], mapped.method

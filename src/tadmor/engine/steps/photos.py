@@ -48,7 +48,10 @@ def run(job: Job, found: Sequence[FoundPhoto]) -> Photos:
             read = job.compute.map(partial(_read, job.workspace, reader), found, job.progress.advance, here=True)
         record.reused = sum(reused for _, reused in read)
         verdicts = [outcome for outcome, _ in read if isinstance(outcome, Verdict)]
-        photos = [outcome for outcome, _ in read if isinstance(outcome, Photo)]
+        readable = [outcome for outcome, _ in read if isinstance(outcome, Photo)]
+        # before duplicates, or an enlarged copy, being the largest, would displace the sharp original
+        photos = [photo for photo in readable if photo.facts.blur <= BLURRED_ABOVE]
+        verdicts += [_blurred(photo) for photo in readable if photo.facts.blur > BLURRED_ABOVE]
         duplicates = find_duplicates([p.facts for p in photos], lambda i: working_picture(job.workspace, photos[i].key))
         usable = []
         for index, photo in enumerate(photos):
@@ -56,18 +59,14 @@ def run(job: Job, found: Sequence[FoundPhoto]) -> Photos:
                 kept, distance = duplicates[index]
                 measure = f"of {photos[kept].name}; bits that differ between the fingerprints"
                 verdicts.append(Verdict(photo.name, Outcome.DUPLICATE, distance, measure))
-            elif photo.facts.blur > BLURRED_ABOVE:
-                verdicts.append(
-                    Verdict(
-                        photo.name,
-                        Outcome.BLURRED,
-                        photo.facts.blur,
-                        f"px, the width of edges; at most {BLURRED_ABOVE} is usable",
-                    )
-                )
             else:
                 usable.append(photo)
     return Photos(tuple(usable), tuple(verdicts))
+
+
+def _blurred(photo: Photo) -> Verdict:
+    measure = f"px, the width of edges; at most {BLURRED_ABOVE} is usable"
+    return Verdict(photo.name, Outcome.BLURRED, photo.facts.blur, measure)
 
 
 def _read(workspace: Workspace, reader: PhotoReader, found: FoundPhoto) -> tuple[Photo | Verdict, bool]:
