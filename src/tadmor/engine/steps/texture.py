@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tadmor.engine.job import Job
 from tadmor.engine.photo_cache import SHARED
-from tadmor.engine.scene import F32, F64, I32, Bool, Lens, Scene, View
+from tadmor.engine.scene import F32, F64, I32, U8, Bool, Lens, Scene, View
 from tadmor.engine.steps.depth import Stereo, load_picture
 from tadmor.engine.steps.fuse import Fused
 from tadmor.engine.steps.photos import full_picture_path
@@ -28,6 +28,8 @@ from tadmor.engine.workspace import Workspace, digest
 VERSION = 1
 COLOUR_BLUR_PX = 4.0
 JPEG_QUALITY = 90
+TEXELS_AT_ONCE = 1_500_000
+"""Bounds what a view's charts take in memory: 60 bytes a texel."""
 EDGE_FLOOR_SKY = 0.0199
 """Takes nearly all of the floor weight of 0.02 from texels that lie in a photo's sky: they count only where nothing else does."""
 
@@ -186,25 +188,33 @@ def _blended(candidates: Candidates, blendable: Bool, painter: I32) -> NDArray[n
 def bake(task: BakeTask) -> None:
     """Paint the charts of one view; the entry holds their texels (t, 3) one chart after the other."""
     layout, mesh = task.workspace.load_arrays(task.layout), task.workspace.load_arrays(task.mesh)
-    mine = np.nonzero(layout["painter"] == task.painter)[0]
-    charts_used, chart = np.unique(layout["chart"][mine], return_inverse=True)
-    texels = rasterise_charts(layout["corner"][mine], chart.astype(np.int32), layout["size"][charts_used])
+    charts_here = np.nonzero(layout["view"] == task.painter)[0]
+    area = np.cumsum(layout["size"][charts_here].astype(np.int64).prod(1))
+    batches = np.split(charts_here, np.nonzero(np.diff(area // TEXELS_AT_ONCE))[0] + 1)
+    painted = [_bake_charts(task, layout, mesh, batch) for batch in batches]
+    with task.workspace.creating(task.entry) as scratch, scratch.open("wb") as file:
+        np.save(file, np.concatenate(painted))
+
+
+def _bake_charts(
+    task: BakeTask, layout: dict[str, NDArray[Any]], mesh: dict[str, NDArray[Any]], charts_here: I32
+) -> U8:
+    """Texels (t, 3) of a few charts of one view."""
+    position = np.full(len(layout["view"]), -1, np.int32)
+    position[charts_here] = np.arange(len(charts_here))
+    chart = np.where(layout["chart"] >= 0, position[layout["chart"]], -1)
+    mine = np.nonzero(chart >= 0)[0]
+    texels = rasterise_charts(layout["corner"][mine], chart[mine].astype(np.int32), layout["size"][charts_here])
     vertices: F64 = mesh["vertices"]
     faces: I32 = mesh["faces"][mine]
     normals = unit(face_normals(vertices, faces)).astype(np.float32)
     candidates: NDArray[np.int16] = layout["blended"][mine]
     origin = vertices[faces[:, 0]].mean(0)  # float32 coordinates keep their precision near 0
-    blend = Blend(
-        texels,
-        (vertices[faces] - origin).astype(np.float32),
-        normals,
-        candidates,
-        layout["painter"][mine].astype(np.int16),
-    )
+    triangles = (vertices[faces] - origin).astype(np.float32)
+    blend = Blend(texels, triangles, normals, candidates, layout["painter"][mine].astype(np.int16))
     for row in np.unique(candidates[candidates >= 0]):
         blend.sample(int(row), _painter(task, int(row), layout, origin))
-    with task.workspace.creating(task.entry) as scratch, scratch.open("wb") as file:
-        np.save(file, blend.mean())
+    return blend.mean()
 
 
 def _painter(task: BakeTask, row: int, layout: dict[str, NDArray[Any]], origin: F64) -> Painter:
