@@ -100,7 +100,7 @@ def _place(scene: Scene, photo: PhotoToMap, features: I32, points: I32, seed: in
 
 
 def _guess_lens(scene: Scene, photo: PhotoToMap) -> tuple[Lens, bool]:
-    """The lens that most placed photos of this size share, taken as known; otherwise EXIF's focal length, to be refined."""
+    """The lens that most placed photos of this size share, taken as known; else EXIF's focal length, to be refined."""
     same = [v.lens for v in scene.views if (v.lens.width, v.lens.height) == (photo.width, photo.height)]
     if same:
         common = max(set(same), key=same.count)
