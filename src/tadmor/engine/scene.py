@@ -29,8 +29,8 @@ Bool = NDArray[np.bool_]
 class Lens:
     """A camera with radial distortion (COLMAP's RADIAL model, two coefficients; square pixels).
 
-    `width`, `height` and `focal_px` in pixels; principal point `cx`, `cy` with pixel centres at integers; `k1` and `k2`
-    have no dimension.
+    `width`, `height` and `focal_px` are in pixels, `cx` and `cy` the principal point with pixel centres at integers;
+    `k1` and `k2` have no dimension.
     """
 
     width: int
@@ -71,7 +71,7 @@ class Lens:
         return bent
 
     def undistort(self, points: F64) -> F64:
-        """Map image points (..., 2) in pixels to normalised coordinates of an ideal pinhole, by fixed-point iteration."""
+        """Map image points (..., 2) in pixels to normalised coordinates of an ideal pinhole, by fixed-point steps."""
         distorted = (points - np.array([self.cx, self.cy])) / self.focal_px
         ideal: F64 = distorted.copy()
         for _ in range(12):
@@ -85,8 +85,8 @@ class View:
     """One photograph whose camera is known.
 
     `photo` is the photo's id in the workspace; `rotation` (3, 3) and `translation` (3,) are cam_from_world;
-    `point_index` (m,) int32 are the rows of `Scene.points` that the photo sees and
-    `feature_index` (m,) int32 the rows of the photo's features that show them.
+    `point_index` (m,) int32 are the rows of `Scene.points` that the photo sees and `feature_index` (m,) int32 the rows
+    of the photo's features that show them.
     """
 
     photo: str
