@@ -25,7 +25,7 @@ VERSION = 1
 OCTREE_DEPTHS = range(7, 14)
 FINEST_CELL_FOOTPRINTS = 1.4
 MOST_POISSON_FACES = 600_000
-"""What Poisson costs follows the faces it makes (33 microseconds each, measured); more than these decimation would take away again."""
+"""Poisson's time follows the faces it makes (33 microseconds each, measured); decimation would take more away again."""
 REFINEMENTS = 4
 MIN_POINTS = 500
 
@@ -85,7 +85,8 @@ def poisson_surface(cloud: Cloud) -> tuple[F64, I32]:
 def octree_depth(extent: float, footprints: F32) -> int:
     """The finest octree, over a cube of so many world units, that makes a bearable number of faces.
 
-    A point stands for a square of two footprints; where cells are smaller than that, the octree stays as coarse as the points.
+    A point stands for a square of two footprints; where cells are smaller than that, the octree stays as coarse as the
+    points.
     """
     depth = OCTREE_DEPTHS[0]
     for finer in OCTREE_DEPTHS[1:]:
