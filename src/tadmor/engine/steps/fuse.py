@@ -23,9 +23,7 @@ MOST_SAMPLES = 1_500_000
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Fused:
-    """`confirmed` entries of every view (depth and sky), the `cloud` entry, and the pinhole lenses and views they
-    belong to.
-    """
+    """`confirmed` entries of every view (depth and sky), the `cloud` entry, and the views and their pinhole lenses."""
 
     confirmed: tuple[Path, ...]
     cloud: Path
@@ -73,10 +71,19 @@ def run(job: Job, scene: Scene, stereo: Stereo) -> Fused:
         others: tuple[Path, ...] | list[Path],
     ) -> list[ViewTask]:
         return [
-            ViewTask(space, entries[i], i, views[i], lenses[i], own[i], stereo.pictures[i],
-                     tuple((j, views[j], lenses[j], others[j]) for j in partners[i]), sketch)
+            ViewTask(
+                space,
+                entries[i],
+                i,
+                views[i],
+                lenses[i],
+                own[i],
+                stereo.pictures[i],
+                tuple((j, views[j], lenses[j], others[j]) for j in partners[i]),
+                sketch,
+            )
             for i in range(len(views))
-        ]  # fmt: skip
+        ]
 
     with job.progress.step("fuse", 3 * len(views) + 1) as record:
         job.fill(record, agree, agreed, tasks(agreed, stereo.depths, stereo.depths))
@@ -87,6 +94,7 @@ def run(job: Job, scene: Scene, stereo: Stereo) -> Fused:
             job.fill(record, sample, sampled, tasks(sampled, confirmed, confirmed))
             save_cloud(space, cloud, thin(join([load_cloud(entry) for entry in sampled])))
         else:
+            record.reused += len(views)
             job.progress.advance(len(views))
         job.progress.advance()
         record.done = len(views)
