@@ -31,14 +31,12 @@ JPEG_QUALITY = 90
 TEXELS_AT_ONCE = 1_500_000
 """Bounds what a view's charts take in memory: 60 bytes a texel."""
 EDGE_FLOOR_SKY = 0.0199
-"""Takes nearly all of the floor weight of 0.02 from texels that lie in a photo's sky: they count only where nothing else does."""
+"""Takes nearly all of the floor weight of 0.02 from texels in a photo's sky: they count where nothing else does."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Textured:
-    """`model` entry: the textured mesh and its pages; `sights` entries, what each view sees; rows of the `held_out`
-    views.
-    """
+    """Entries `model`, the textured mesh and its pages, and `sights`, what each view sees; rows of `held_out` views."""
 
     model: Path
     sights: tuple[Path, ...]
@@ -131,9 +129,14 @@ def see(task: SightTask) -> None:
     in_sky = sky[rows, columns]
     weight = np.where(sky, -EDGE_FLOOR_SKY, sight.edge_weight).astype(np.float16)
     task.workspace.save_arrays(
-        task.entry, depth=sight.depth, edge_weight=weight, faces=sight.faces[~in_sky],
-        quality=sight.quality[~in_sky], colour=blurred[rows, columns][~in_sky], sky_faces=sight.faces[in_sky],
-    )  # fmt: skip
+        task.entry,
+        depth=sight.depth,
+        edge_weight=weight,
+        faces=sight.faces[~in_sky],
+        quality=sight.quality[~in_sky],
+        colour=blurred[rows, columns][~in_sky],
+        sky_faces=sight.faces[in_sky],
+    )
 
 
 def lay_out(
@@ -166,10 +169,21 @@ def lay_out(
         faces, neighbours, painter, projected, page_px=job.options.effort.atlas_px, pages=job.options.effort.atlas_pages
     )
     job.workspace.save_arrays(
-        layout, painter=painter, blended=_blended(candidates, blendable, painter), gain=gain, offset=offset,
-        keep=keep, chart=atlas.chart, corner=atlas.corner, view=atlas.view, size=atlas.size,
-        place=atlas.place, page=atlas.page, page_size=atlas.page_size, scale=np.array(atlas.scale),
-    )  # fmt: skip
+        layout,
+        painter=painter,
+        blended=_blended(candidates, blendable, painter),
+        gain=gain,
+        offset=offset,
+        keep=keep,
+        chart=atlas.chart,
+        corner=atlas.corner,
+        view=atlas.view,
+        size=atlas.size,
+        place=atlas.place,
+        page=atlas.page,
+        page_size=atlas.page_size,
+        scale=np.array(atlas.scale),
+    )
 
 
 def _texture_scale(view: View, texture_px: int) -> float:
@@ -223,8 +237,17 @@ def _painter(task: BakeTask, row: int, layout: dict[str, NDArray[Any]], origin: 
     sight = task.workspace.load_arrays(task.sights[row])
     lens = view.lens.scaled_to(photo.shape[1], photo.shape[0])
     translation = view.translation + view.rotation @ origin
-    return Painter(photo, lens, view.rotation, translation, layout["gain"][row], layout["offset"][row],
-                   task.lenses[row], sight["depth"], sight["edge_weight"].astype(np.float32))  # fmt: skip
+    return Painter(
+        photo,
+        lens,
+        view.rotation,
+        translation,
+        layout["gain"][row],
+        layout["offset"][row],
+        task.lenses[row],
+        sight["depth"],
+        sight["edge_weight"].astype(np.float32),
+    )
 
 
 def assemble(
@@ -251,7 +274,14 @@ def assemble(
     keep: Bool = layout["keep"]
     faces, chart = mesh["faces"][keep], layout["chart"][keep]
     atlas = charts.Atlas(
-        chart, layout["corner"][keep], *(layout[n] for n in ("view", "size", "place", "page", "page_size")), 1.0
+        chart,
+        layout["corner"][keep],
+        layout["view"],
+        layout["size"],
+        layout["place"],
+        layout["page"],
+        layout["page_size"],
+        float(layout["scale"]),
     )
     uv: F32 = charts.texture_coordinates(atlas)
     old, new_faces, first = charts.split_vertices(faces, chart)
@@ -259,7 +289,14 @@ def assemble(
         np.int16
     )
     job.workspace.save_arrays(
-        model, vertices=mesh["vertices"][old], faces=new_faces, uv=np.clip(uv.reshape(-1, 2)[first], 0, 1),
-        face_page=face_page, mesh_vertex=old, mesh_face=np.nonzero(keep)[0].astype(np.int32), painter=layout["painter"][keep],
-        page_size=layout["page_size"], **{f"page{i}": jpeg.ravel() for i, jpeg in enumerate(encoded)},
-    )  # fmt: skip
+        model,
+        vertices=mesh["vertices"][old],
+        faces=new_faces,
+        uv=np.clip(uv.reshape(-1, 2)[first], 0, 1),
+        face_page=face_page,
+        mesh_vertex=old,
+        mesh_face=np.nonzero(keep)[0].astype(np.int32),
+        painter=layout["painter"][keep],
+        page_size=layout["page_size"],
+        **{f"page{i}": jpeg.ravel() for i, jpeg in enumerate(encoded)},
+    )
