@@ -31,9 +31,7 @@ class Measured:
 
 
 def relative_pose(rotation: F64, translation: F64, other_rotation: F64, other_translation: F64) -> tuple[F64, F64]:
-    """Rotation (3, 3) and translation (3,) that take a camera's frame to another camera's frame, from both
-    cam_from_world.
-    """
+    """Rotation (3, 3) and translation (3,) from one camera's frame to another's, of both cam_from_world."""
     turn = other_rotation @ rotation.T
     return turn, other_translation - turn @ translation
 
@@ -47,8 +45,9 @@ def confirm(view: Measured, others: Iterable[Measured]) -> tuple[F32, U8]:
     """Keep the depths of `view` that other views agree with, averaged with theirs.
 
     Another view agrees where its depth, projected back, lands within 1.5 px and 1 % in depth. A depth needs two
-    agreeing views, or one if its own cost is below 0.25 (or if there is only one other view). Depths are averaged with weights 1 / (0.05 + cost); pieces under
-    60 px are dropped. Returns depth (h, w) float32, 0 where unconfirmed, and the number of agreeing views (h, w) uint8.
+    agreeing views, or one if its own cost is below 0.25 (or if there is only one other view). Depths are averaged with
+    weights 1 / (0.05 + cost); pieces under 60 px are dropped. Returns depth (h, w) float32, 0 where unconfirmed, and
+    the number of agreeing views (h, w) uint8.
     """
     total_weight = 1 / (np.float32(0.05) + view.cost)
     total = total_weight * view.depth
@@ -58,13 +57,22 @@ def confirm(view: Measured, others: Iterable[Measured]) -> tuple[F32, U8]:
         available += 1
         turn, shift = relative_pose(view.rotation, view.translation, other.rotation, other.translation)
         _agree(
-            view.depth, calibration(view.lens), turn.astype(np.float32), shift.astype(np.float32), other.depth, other.cost,
-            calibration(other.lens), np.float32(MAX_DEPTH_DIFFERENCE), np.float32(MAX_REPROJECTION_PX), total, total_weight, count,
-        )  # fmt: skip
+            view.depth,
+            calibration(view.lens),
+            turn.astype(np.float32),
+            shift.astype(np.float32),
+            other.depth,
+            other.cost,
+            calibration(other.lens),
+            np.float32(MAX_DEPTH_DIFFERENCE),
+            np.float32(MAX_REPROJECTION_PX),
+            total,
+            total_weight,
+            count,
+        )
+    sure = count >= 1
     if available > 1:
-        sure = (count >= 2) | ((count >= 1) & (view.cost < SURE_COST))
-    else:
-        sure = count >= 1
+        sure &= (count >= 2) | (view.cost < SURE_COST)
     depth = np.where(sure & (view.depth > 0), total / total_weight, 0).astype(np.float32)
     depth[small_pieces(depth > 0, MIN_PIECE_PX)] = 0
     return depth, count
@@ -77,8 +85,8 @@ def small_pieces(mask: Bool, min_px: int) -> Bool:
     return small
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")  # type: ignore[untyped-decorator]  # numba ships no types
-def _agree(  # type: ignore[no-untyped-def]  # noqa: PLR0913  # compiled by numba: flat arrays, no structs
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def _agree(  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917  # compiled by numba: flat arrays, no structs
     depth, k, turn, shift, other_depth, other_cost, other_k, max_difference, max_px, total, total_weight, count
 ):
     """Add one other view's agreeing depths to the weighted sums, in place."""
