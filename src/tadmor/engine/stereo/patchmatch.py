@@ -8,8 +8,8 @@ What makes it fast: numba with error_model="numpy" (checks for division by zero 
 bilinear sample packed in one uint32, clamped samples instead of bounds checks, per-pixel source terms computed once
 for all candidate planes, and the few best sources of a pixel chosen once a level.
 
-A plane is (depth, normal): the depth at the pixel and the unit normal in the camera frame, which faces the camera
-(z < 0).
+A plane is (depth, normal): the depth at the pixel and the unit normal in the camera frame, whose z is below 0 since
+it faces the camera.
 """
 
 from __future__ import annotations
@@ -126,9 +126,10 @@ def _finer(planes: Planes, lens: Lens, width: int, height: int) -> Planes:
 
 
 def _fall_back(planes: Planes, coarse: Planes, picture: U8) -> None:
-    """Where the coarser level matched clearly better, keep what it found: its window is wider, for walls and ground with little texture.
+    """Where the coarser level matched clearly better, keep what it found: walls and ground want its wider window.
 
-    Not near strong edges: there a wide window sees the foreground and carries its depth over into what lies behind (foreground fattening).
+    Not near strong edges: there a wide window sees the foreground and carries its depth over into what lies behind
+    (foreground fattening).
     """
     depth, normal, cost = planes
     window = np.ones((4 * HALF_WINDOW + 1, 4 * HALF_WINDOW + 1), np.uint8)
