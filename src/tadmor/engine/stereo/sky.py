@@ -18,11 +18,11 @@ SHARPEN_REACH_PX = 6
 
 
 def sky_mask(picture: U8, depth: F32, lens: Lens, rotation: F64, translation: F64, points: F64) -> Bool:
-    """Find the sky in a picture (h, w, 3) BGR with confirmed depth (h, w), given world points (n, 3) measured by all
-    views.
+    """Find the sky (h, w) in a picture (h, w, 3) BGR with confirmed depth (h, w) float32.
 
-    Sky is a smooth region, blue or bright, that touches the upper border, does not reach the ground, holds little
-    depth, and onto which hardly any measured point projects. Islands of its colour (between towers) join it; the edge is sharpened by the local sky colour.
+    `points` (n, 3) world are what all views measured. Sky is a smooth region, blue or bright, that touches the upper
+    border, does not reach the ground, holds little depth, and onto which hardly any measured point projects. Islands
+    of its colour (between towers) join it; the edge is sharpened by the local sky colour.
     """
     height, width = picture.shape[:2]
     scale = LONG_SIDE_PX / max(width, height)
