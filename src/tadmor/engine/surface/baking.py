@@ -19,8 +19,10 @@ COLOUR_SCALE = 64  # sampled colours are kept as 16-bit integers of 1/64 grey le
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Texels:
-    """The texels of several charts in one row: `face` (t,) int32 that owns each, -1 for none; `weights` (t, 2) float32
-    barycentric weights of its second and third corner; `start` (c,) where each chart begins.
+    """The texels of several charts in one row.
+
+    `face` (t,) int32 owns each, -1 for none; `weights` (t, 2) float32 are the barycentric weights of its second and
+    third corner; `start` (c,) is where each chart begins.
     """
 
     face: I32
@@ -42,7 +44,7 @@ def rasterise_charts(corners: F32, chart: I32, size: I32) -> Texels:
     return Texels(face, weights, start)
 
 
-@njit(nogil=True, fastmath=True, cache=True, error_model="numpy")  # type: ignore[untyped-decorator]  # numba ships no types
+@njit(nogil=True, fastmath=True, cache=True, error_model="numpy")
 def _own(corners, chart, start, size, face, weights, nearest):  # type: ignore[no-untyped-def]  # compiled by numba
     for f in range(len(corners)):
         c = chart[f]
@@ -77,9 +79,10 @@ def _own(corners, chart, start, size, face, weights, nearest):  # type: ignore[n
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Painter:
-    """A photo to sample: `photo` (h, w, 3) uint8 as taken (distorted), its `lens` scaled to that size, cam_from_world,
-    exposure `gain` and `offset` (3,); and what it sees of the mesh through the pinhole `working_lens`: `depth` and
-    `edge_weight` (h, w) float32.
+    """A photo to sample, and what it sees of the mesh.
+
+    `photo` (h, w, 3) uint8 as taken (distorted), its `lens` scaled to that size, cam_from_world, exposure `gain` and
+    `offset` (3,); `depth` and `edge_weight` (h, w) float32 of the mesh through the pinhole `working_lens`.
     """
 
     photo: U8
@@ -99,8 +102,9 @@ class Blend:
     def __init__(
         self, texels: Texels, triangles: F32, normals: F32, candidates: NDArray[np.int16], labels: NDArray[np.int16]
     ) -> None:
-        """`triangles` (m, 3, 3) float32 world, `normals` (m, 3) unit, `candidates` (m, 6) photo numbers, `labels` (m,)
-        the painting photo.
+        """Take the faces' `triangles` (m, 3, 3) float32 world and unit `normals` (m, 3).
+
+        `candidates` (m, 6) are the photos that may show each, by number; `labels` (m,) the one that paints it.
         """
         self.texels = texels
         self.triangles = triangles
@@ -113,13 +117,28 @@ class Blend:
     def sample(self, number: int, painter: Painter) -> None:
         """Sample photo `number` at the texels of the faces that have it as a candidate."""
         lens, working = painter.lens, painter.working_lens
+        centre = -painter.rotation.T @ painter.translation
         _sample(
-            self.texels.face, self.texels.weights, self.triangles, self.normals, self.candidates, self.labels, np.int16(number),
-            painter.photo, np.array([lens.focal_px, lens.cx, lens.cy, lens.k1, lens.k2], np.float32),
-            painter.rotation.astype(np.float32), painter.translation.astype(np.float32), (-painter.rotation.T @ painter.translation).astype(np.float32),
-            np.array([working.focal_px, working.cx, working.cy], np.float32), painter.depth, painter.edge_weight,
-            painter.gain.astype(np.float32), painter.offset.astype(np.float32), self.colours, self.weights,
-        )  # fmt: skip
+            self.texels.face,
+            self.texels.weights,
+            self.triangles,
+            self.normals,
+            self.candidates,
+            self.labels,
+            np.int16(number),
+            painter.photo,
+            np.array([lens.focal_px, lens.cx, lens.cy, lens.k1, lens.k2], np.float32),
+            painter.rotation.astype(np.float32),
+            painter.translation.astype(np.float32),
+            centre.astype(np.float32),
+            np.array([working.focal_px, working.cx, working.cy], np.float32),
+            painter.depth,
+            painter.edge_weight,
+            painter.gain.astype(np.float32),
+            painter.offset.astype(np.float32),
+            self.colours,
+            self.weights,
+        )
 
     def mean(self) -> U8:
         """(t, 3) uint8 colours; texels without a sample take the value 0."""
@@ -128,8 +147,8 @@ class Blend:
         return result
 
 
-@njit(nogil=True, fastmath=True, cache=True, error_model="numpy")  # type: ignore[untyped-decorator]  # numba ships no types
-def _sample(  # type: ignore[no-untyped-def]  # noqa: PLR0913  # compiled by numba: flat arrays, no structs
+@njit(nogil=True, fastmath=True, cache=True, error_model="numpy")
+def _sample(  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917  # compiled by numba: flat arrays, no structs
     owner,
     barycentric,
     triangles,
@@ -202,7 +221,7 @@ def _sample(  # type: ignore[no-untyped-def]  # noqa: PLR0913  # compiled by num
             colours[t, slot, c] = np.int16(min(max(value, np.float32(-255)), np.float32(510)) * 64)
 
 
-@njit(nogil=True, fastmath=True, cache=True, error_model="numpy")  # type: ignore[untyped-decorator]  # numba ships no types
+@njit(nogil=True, fastmath=True, cache=True, error_model="numpy")
 def _robust_mean(colours, weights, sigma, rounds, result):  # type: ignore[no-untyped-def]  # compiled by numba
     """Weighted mean, then down-weight by a Cauchy kernel what disagrees with it, twice."""
     texels, slots = weights.shape
