@@ -1,6 +1,4 @@
-"""Unwrapping: faces painted by one photo hang together as charts, laid out as the photo shows them and packed into
-pages.
-"""
+"""Unwrapping: faces painted by one photo form charts, which are laid out as the photo shows them and packed."""
 
 from __future__ import annotations
 
@@ -35,8 +33,9 @@ class Atlas:
 
 
 def project_faces(vertices: F64, faces: I32, painter: I32, views: list[View], pixels: list[float]) -> F32:
-    """(m, 3, 2) float32: image points of each face's corners in the photo `painter` (m,) that paints it (0 where -1),
-    in the photo's pixels times `pixels` of that photo (its texture resolution).
+    """(m, 3, 2) float32: image points of each face's corners in the photo `painter` (m,) that paints it, 0 where -1.
+
+    They are in the photo's pixels times `pixels` of that photo, its texture resolution.
     """
     projected = np.zeros((len(faces), 3, 2), np.float32)
     for index, (view, scale) in enumerate(zip(views, pixels, strict=True)):
@@ -50,12 +49,10 @@ def project_faces(vertices: F64, faces: I32, painter: I32, views: list[View], pi
 
 
 def lay_out(faces: I32, neighbours: I32, painter: I32, projected: F32, *, page_px: int, pages: int) -> Atlas:
-    """Cut charts where the painting photo (m,) changes and pack them; the texture is scaled down if the pages cannot
-    hold it.
-    """
+    """Cut charts where the painting photo (m,) changes and pack them; scale the texture down to what pages hold."""
     seen = painter >= 0
     same = painter[np.maximum(neighbours, 0)] == painter[:, None]
-    count, piece = face_pieces(faces, neighbours, same & seen[:, None])
+    _, piece = face_pieces(faces, neighbours, same & seen[:, None])
     used, chart = np.unique(piece[seen], return_inverse=True)
     charts = len(used)
     low, high = np.full((charts, 2), np.inf), np.full((charts, 2), -np.inf)
@@ -119,7 +116,8 @@ def texture_coordinates(atlas: Atlas) -> F32:
 def split_vertices(faces: I32, group: I32) -> tuple[I32, I32, I64]:
     """Give faces of different groups (charts) vertices of their own.
 
-    Returns the old row of each new vertex (k,), the new faces (m, 3), and the corner (of the 3 m) that each new vertex stands for.
+    Returns the old row of each new vertex (k,), the new faces (m, 3), and the corner (of the 3 m) that each new vertex
+    stands for.
     """
     key = (faces.astype(np.int64) * (int(group.max(initial=0)) + 2) + (group[:, None] + 1)).ravel()
     _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
