@@ -1,6 +1,4 @@
-"""Cutting away what the mesher made up: surface far from measurements, in front of the sky, in free space, small
-pieces.
-"""
+"""Cutting away what the mesher made up: far from measurements, before the sky, in free space, in small pieces."""
 
 from __future__ import annotations
 
@@ -93,9 +91,9 @@ def without_small_pieces(vertices: F64, faces: I32) -> tuple[F64, I32]:
 def peel_unseen(faces: I32, seen: Bool, reach: int = CLOSED_RINGS) -> Bool:
     """Which faces (m,) to keep when unseen surface is cut back to what closes small holes.
 
-    Narrow strips of unseen faces between seen ones stay (a morphological closing over `reach` rings of faces), and so do
-    unseen pieces that seen faces enclose, up to 0.3 % of all faces: they are shown as inferred. What hangs on an open
-    border, or is larger, is extrapolation by the mesher.
+    Narrow strips of unseen faces between seen ones stay (a morphological closing over `reach` rings of faces), and so
+    do unseen pieces that seen faces enclose, up to 0.3 % of all faces: they are shown as inferred. What hangs on an
+    open border, or is larger, is extrapolation by the mesher.
     """
     neighbours = face_neighbours(faces)
     open_edge = neighbours < 0
