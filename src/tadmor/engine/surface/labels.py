@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from tadmor.engine.scene import F32, I32, Bool
+from tadmor.engine.scene import F32, F64, I32, I64, Bool
 
 MOST_CANDIDATES = 10
 EXPOSURE_FACES = 60_000
@@ -39,7 +39,7 @@ class Candidates:
         _enter(self.view, self.quality, self.colour, np.int16(view), faces, quality, colour)
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@njit(nogil=True, cache=True)
 def _enter(views, qualities, colours, view, faces, quality, colour):  # type: ignore[no-untyped-def]  # compiled by numba
     most = views.shape[1]
     for n in range(len(faces)):
@@ -58,9 +58,9 @@ def _enter(views, qualities, colours, view, faces, quality, colour):  # type: ig
 def solve_exposure(candidates: Candidates, views: int, *, seed: int, rounds: int = 6) -> tuple[F32, F32]:
     """Gain and offset per view and channel, each (views, 3) float32, that make the views agree on the faces they share.
 
-    Robust alternating least squares: consensus colour per face, then a regression per view and channel, weights 1 / (1
-    + (r / 12)^2).
-    The geometric mean of the gains is 1 and the mean of the offsets 0, so the average photo stays as it is.
+    Robust alternating least squares: consensus colour per face, then a regression per view and channel, with weights
+    1 / (1 + (r / 12)^2). The geometric mean of the gains is 1 and the mean of the offsets 0, so the average photo
+    stays as it is.
     """
     gain, offset = np.ones((views, 3)), np.zeros((views, 3))
     shared = np.nonzero((candidates.view >= 0).sum(1) >= 2)[0]
@@ -82,7 +82,8 @@ def solve_exposure(candidates: Candidates, views: int, *, seed: int, rounds: int
     return gain.astype(np.float32), offset.astype(np.float32)
 
 
-def _regress(colour, consensus, weight, view, views):  # type: ignore[no-untyped-def]  # arrays throughout; see solve_exposure
+def _regress(colour: F64, consensus: F64, weight: F64, view: I64, views: int) -> tuple[F64, F64]:
+    """Gain and offset (views, 3) that map colours (k, 10, 3) of views (k, 10) to the consensus (k, 3)."""
     flat, w = view.ravel(), weight.ravel()
     number = np.bincount(flat, w, views)
     gain, offset = np.ones((views, 3)), np.zeros((views, 3))
@@ -125,7 +126,7 @@ def choose_labels(candidates: Candidates, neighbours: I32, gain: F32, offset: F3
 
 
 def colour_deviation(candidates: Candidates, gain: F32, offset: F32) -> F32:
-    """(m, 10) distance of every candidate's colour, after exposure, from the face's robust mean; 0 where there is none."""
+    """(m, 10) distance of every candidate's colour, after exposure, from the face's robust mean; 0 for no candidate."""
     view = np.maximum(candidates.view, 0)
     colour = candidates.colour * gain[view] + offset[view]
     w = weight = np.where(candidates.view >= 0, np.sqrt(candidates.quality), 0).astype(np.float32)
@@ -137,7 +138,7 @@ def colour_deviation(candidates: Candidates, gain: F32, offset: F32) -> F32:
     return np.where(weight > 0, distance, 0).astype(np.float32)
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@njit(nogil=True, cache=True)
 def _settle(cost, view, neighbours, label, smoothness, sweeps):  # type: ignore[no-untyped-def]  # compiled by numba
     faces, columns = cost.shape
     for sweep in range(sweeps):
