@@ -17,10 +17,11 @@ def contradicted(
 ) -> Bool:
     """Which faces (m,) the photos speak against.
 
-    `far_footprints` (m,) is the distance of each face from the nearest measured point, in footprints; `in_sky` (m,) the number of photos
-    in whose sky the face stands. A face far from measurements must be seen by two photos that agree in colour (their deviation,
-    averaged over a few rings of faces, stays small): the ground between a wall and the camera does, a web between a roof and the sky
-    does not. A face in the sky of as many photos as otherwise see it goes too.
+    `far_footprints` (m,) is the distance of each face from the nearest measured point, in footprints; `in_sky` (m,) the
+    number of photos in whose sky the face stands. A face far from measurements must be seen by two photos that agree
+    in colour (their deviation, averaged over a few rings of faces, stays small): the ground between a wall and the
+    camera does, a web between a roof and the sky does not. A face in the sky of as many photos as otherwise see it goes
+    too.
     """
     seen = (candidates.view >= 0).sum(1)
     deviation = colour_deviation(candidates, gain, offset)
