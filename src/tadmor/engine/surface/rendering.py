@@ -44,8 +44,9 @@ class Score:
 def bent(in_camera: F64, lens: Lens) -> F32:
     """Move points (n, 3) in the camera frame sideways, at their depth, to where a pinhole shows them as the lens does.
 
-    Drawing the moved mesh through the pinhole then gives the photo's own picture: triangles are small enough for their edges to stay
-    straight. Beyond the photo's corners the distortion is held, where a fitted polynomial would fold the picture over.
+    Drawing the moved mesh through the pinhole then gives the photo's own picture: triangles are small enough for their
+    edges to stay straight. Beyond the photo's corners the distortion is held, where a fitted polynomial would fold the
+    picture over.
     """
     z = np.where(np.abs(in_camera[:, 2:]) > 1e-9, in_camera[:, 2:], 1e-9)
     corner = max(lens.cx, lens.width - lens.cx) ** 2 + max(lens.cy, lens.height - lens.cy) ** 2
@@ -56,9 +57,7 @@ def bent(in_camera: F64, lens: Lens) -> F32:
 
 
 def render(model: Model, lens: Lens, rotation: F64, translation: F64) -> tuple[U8, Bool, I32]:
-    """Render through a (distorted) lens: picture (h, w, 3) uint8 BGR, where the model is (h, w), and the face number
-    (h, w).
-    """
+    """Render through a (distorted) lens: picture (h, w, 3) uint8 BGR, where the model is and the face number (h, w)."""
     points = bent(model.vertices @ rotation.T + translation, lens)
     _, face = rasterise(points, model.faces, lens.focal_px, lens.cx, lens.cy, lens.width, lens.height)
     weights = barycentrics(points, model.faces, face, lens.focal_px, lens.cx, lens.cy)
@@ -113,13 +112,12 @@ def _psnr_db(difference: F64) -> float:
 
 
 def ssim(one: U8, two: U8, covered: Bool) -> float:
-    """Mean SSIM of the grey pictures (11 px Gaussian window, sigma 1.5) where the window is covered whole; 0 where
-    none is.
-    """
+    """Mean SSIM of the grey pictures (11 px Gaussian window, sigma 1.5) where it is covered whole; 0 if nowhere."""
     a, b = (np.where(covered, cv2.cvtColor(p, cv2.COLOR_BGR2GRAY).astype(np.float32), 0) for p in (one, two))
 
     def blur(picture: F32) -> F32:
-        return cv2.GaussianBlur(picture, (11, 11), 1.5)
+        blurred: F32 = cv2.GaussianBlur(picture, (11, 11), 1.5)
+        return blurred
 
     mean_a, mean_b = blur(a), blur(b)
     var_a, var_b, cov = blur(a * a) - mean_a**2, blur(b * b) - mean_b**2, blur(a * b) - mean_a * mean_b
