@@ -21,9 +21,8 @@ class Event:
 
     `kind`: "begin", "advance" and "end" of a step, or "note", a sentence in `text` that a person should read. `done` of
     `total` things of the step are finished, `reused` of them taken over from an earlier run; `seconds` have passed
-    since it began. `seconds_left` is an estimate for the whole run, None while nothing is known, and `fraction` how
-    much of the whole run is done (0 to 1, never falling). From "depth" on, the steps are taken for each of
-    `components` in turn.
+    since it began. `seconds_left` is an estimate for the whole run, None while nothing is known; `fraction` is how much
+    of the whole run is done (0 to 1, never falling). From "depth" on, steps are taken for each of `components` in turn.
     """
 
     kind: str
