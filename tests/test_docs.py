@@ -105,6 +105,13 @@ def test_every_step_is_in_the_architecture() -> None:
         assert re.search(rf"\b{step}\b", text("ARCHITECTURE.md")), step
 
 
+def test_every_kind_of_entry_is_in_the_workspaces_tree() -> None:
+    tree = text("ARCHITECTURE.md").split("## The workspace")[1].split("\n## ")[0]
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src/tadmor/engine").rglob("*.py"))
+    kinds = set(re.findall(r"\bentry\(\s*\"(\w+)\"", code)) | {"photos", "scratch"}
+    assert kinds == set(re.findall(r"(?:^|\s)([a-z]+)/", tree))
+
+
 def anchor(heading: str) -> str:
     """Anchor of a heading as GitHub makes it."""
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
