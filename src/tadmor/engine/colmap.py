@@ -7,10 +7,12 @@ integers, as scene.py has it.
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,8 @@ from tadmor.errors import EnvironmentFailure
 
 pycolmap.logging.minloglevel = 2
 CAMERA_MODEL = "SIMPLE_RADIAL"
+DATABASE_BYTES = 2_000_000
+"""What COLMAP's database takes beside what is put in."""
 DEFAULT_FOCAL_FACTOR = 1.2
 """Focal length over the long side of the photo where EXIF says nothing (COLMAP's default)."""
 
@@ -73,21 +77,32 @@ class VerifiedPair:
     geometry: F64
 
 
+@contextlib.contextmanager
+def _scratch(room_bytes: int) -> Iterator[Path]:
+    """Give a folder for temporary files, where there is room for them: pycolmap ends the process on a full disk.
+
+    Raises EnvironmentFailure `disk-full`.
+    """
+    with tempfile.TemporaryDirectory(prefix="tadmor-") as folder:
+        if shutil.disk_usage(folder).free < room_bytes:
+            raise EnvironmentFailure("disk-full", path=Path(folder).parent)
+        yield Path(folder)
+
+
 def extract_sift(image: U8, *, max_features: int, first_octave: int) -> Features:
     """Detect SIFT features (Lowe 2004, as VLFeat does) in a grey image (h, w) uint8 and describe them as RootSIFT.
 
     Goes by way of files because pycolmap's array interface holds the GIL. One thread; call it from several.
-    Raises OSError where there is no room for the files.
+    Raises EnvironmentFailure `disk-full` where there is no room for the files.
     """
     options = pycolmap.FeatureExtractionOptions()
     options.max_image_size = max(image.shape)
     options.num_threads = 1
     options.sift.max_num_features = max_features
     options.sift.first_octave = first_octave
-    with tempfile.TemporaryDirectory(prefix="tadmor-") as folder:
-        encoded = cv2.imencode(".pgm", image)[1]
-        (Path(folder) / "image.pgm").write_bytes(encoded.tobytes())  # cv2.imwrite does not tell of a full disk
-        path = Path(folder) / "features.db"
+    with _scratch(image.size + 400 * max_features + DATABASE_BYTES) as folder:
+        cv2.imwrite(str(folder / "image.pgm"), image)
+        path = folder / "features.db"
         pycolmap.extract_features(
             path,
             folder,
@@ -200,8 +215,9 @@ def map_photos(photos: Sequence[PhotoToMap], pairs: Sequence[VerifiedPair], *, s
     Returns pycolmap reconstructions of at least two photos, largest first; image ids are rows of `photos` plus one.
     On one thread: several give other cameras each time, and two saved no time on 100 photos.
     """
-    with tempfile.TemporaryDirectory(prefix="tadmor-") as folder:
-        path = Path(folder) / "scene.db"
+    room = sum(4 * photo.points.nbytes for photo in photos) + sum(4 * pair.matches.nbytes for pair in pairs)
+    with _scratch(room + DATABASE_BYTES) as folder:
+        path = folder / "scene.db"
         _write_database(path, photos, pairs)
         pycolmap.set_random_seed(seed)
         if globally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -38,7 +39,7 @@ from tadmor.engine.steps.photos import Photos
 from tadmor.engine.surface.evidence import EvidenceClass
 from tadmor.engine.surface.topology import face_normals
 from tadmor.engine.verdicts import Outcome, Verdict
-from tadmor.engine.workspace import Workspace, told_apart
+from tadmor.engine.workspace import FULL, Workspace, told_apart
 from tadmor.errors import EnvironmentFailure, Interrupted, TadmorError, UserError
 from tadmor.media.photo_search import FoundPhoto, find_photos
 
@@ -93,6 +94,10 @@ def remodel(
             raise Interrupted("interrupted", step=progress.current or "the start") from stop
         except MemoryError as error:
             raise EnvironmentFailure("memory-full", step=progress.current or "the start") from error
+        except OSError as error:
+            if error.errno in FULL:  # not in the workspace or OUT, which say so themselves
+                raise EnvironmentFailure("disk-full", path=error.filename or tempfile.gettempdir()) from error
+            raise
 
 
 def _claim(out: Path, space: Workspace, found: Sequence[FoundPhoto], *, overwrite: bool) -> None:

@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from tadmor.errors import EnvironmentFailure
 from tadmor.media.photo_search import CACHE_TAG, CACHE_TAG_SIGNATURE
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _REFUSALS = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG}
 )
@@ -43,7 +44,7 @@ def told_apart(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        if error.errno in FULL:
             raise EnvironmentFailure("disk-full", path=path) from error
         if error.errno in _REFUSALS:
             raise EnvironmentFailure("not-writable", path=path, reason=os.strerror(error.errno)) from error

@@ -25,7 +25,7 @@ def run(job: Job, scene: Scene, fused: Fused, textured: Textured) -> Path:
     entry = space.entry("evidence", digest(textured.model.name, fused.cloud.name, VERSION), ".npz")
     with job.progress.step("evidence", len(scene.views)) as record:
         if entry.exists():
-            record.reused = len(scene.views)
+            record.reused += len(scene.views)
             job.progress.advance(len(scene.views))
             return entry
         model = space.load_arrays(textured.model)

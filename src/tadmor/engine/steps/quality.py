@@ -93,6 +93,7 @@ def measure(task: Task) -> None:
     picture, covered, _ = render(
         model, task.view.lens.scaled_to(width, height), task.view.rotation, task.view.translation
     )
+    encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
     with task.workspace.creating(task.entry.with_suffix(".jpg")) as scratch:
-        cv2.imwrite(str(scratch), picture, [cv2.IMWRITE_JPEG_QUALITY, 88])
+        scratch.write_bytes(encoded.tobytes())  # cv2.imwrite does not tell of a full disk
     task.workspace.save_json(task.entry, asdict(score(picture, photo, covered)))
