@@ -55,7 +55,7 @@ EFFORTS: dict[Quality, Effort] = {
     Quality.STANDARD: Effort(
         feature_px=1600,
         max_features=8192,
-        depth_px=1200,
+        depth_px=1100,
         texture_px=4096,
         atlas_px=8192,
         atlas_pages=1,

@@ -28,7 +28,7 @@ from tadmor.engine.workspace import Workspace, digest
 VERSION = 1
 COLOUR_BLUR_PX = 4.0
 JPEG_QUALITY = 90
-TEXELS_AT_ONCE = 1_500_000
+TEXELS_AT_ONCE = 800_000
 """Bounds what a view's charts take in memory: 60 bytes a texel."""
 EDGE_FLOOR_SKY = 0.0199
 """Takes nearly all of the floor weight of 0.02 from texels in a photo's sky: they count where nothing else does."""
