@@ -53,6 +53,11 @@ MESSAGES: dict[str, Message] = {
         "Add photographs between the ones there are, so that each shows at least half of what its neighbour shows. "
         "What each photo lacked is in {report}.",
     ),
+    "no-parallax": Message(
+        "The {count} photographs show the same things, but from almost one place, so that no depth can be seen.",
+        "Add photographs taken a few steps to the left and right: walk around the monument instead of turning on the "
+        "spot or zooming in.",
+    ),
     "no-surface": Message(
         "Cameras were found for {count} photographs, but no surface could be measured from them.",
         "The photos may be taken from almost one spot, or blurred. Add photos from places a few steps apart. "

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from tadmor.engine.scene import F32, F64, U8, Lens, Scene, View
 from tadmor.errors import EnvironmentFailure
 
-pycolmap.logging.minloglevel = 2
+pycolmap.logging.minloglevel = 3  # what goes wrong is returned; the log would print it on people's terminals too
 CAMERA_MODEL = "SIMPLE_RADIAL"
 DATABASE_BYTES = 2_000_000
 """What COLMAP's database takes beside what is put in."""

@@ -124,7 +124,7 @@ class Compute:
 
 
 def _give_memory_back() -> None:
-    """Return freed memory to the system where the C library can; otherwise every step starts from the last one's peak."""
+    """Return freed memory to the system where the C library can, so that the steps' peaks do not add up."""
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
 

@@ -45,6 +45,9 @@ from tadmor.media.photo_search import FoundPhoto, find_photos
 
 MIN_FEATURES = 200
 INPUTS_FILE = "inputs.json"
+SURELY_ALIKE = 100
+"""Photos that share so many verified matches show the same; where not even two of them can be placed, they were taken
+from one spot."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -274,6 +277,11 @@ class _Run:
                 verdict = Verdict(photo.name, Outcome.NO_OVERLAP, int(best[row]), "matches with the photo most alike")
             self.verdicts[photo.name] = verdict
         if not scenes:
+            alike = [photo.name for photo, count in zip(self.photos.usable, best, strict=True) if count >= SURELY_ALIKE]
+            for name in alike:
+                self.verdicts[name] = replace(self.verdicts[name], outcome=Outcome.NO_DEPTH)
+            if alike:
+                raise UserError("no-parallax", count=len(alike))
             raise UserError("no-overlap", count=len(self.photos.usable), report=self.out / "report.html")
 
     def _report(self, error: TadmorError | None) -> Result:
