@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from photo_sets import Remodelled, coarsely
 from PIL import Image
 
-from tadmor.engine import Result
+from tadmor.engine import Result, colmap
 from tadmor.engine.scene import View
 from tadmor.engine.synthetic import Truth, compare_cameras, photograph, two_buildings
 from tadmor.engine.synthetic.cameras import Stand, arc
@@ -216,9 +216,10 @@ def test_names_in_arabic_and_with_spaces(mixed: Mixed) -> None:
         assert mixed.verdict(name).outcome == Outcome.USED
     told = json.loads((mixed.result.out / "report.json").read_text())
     assert "قوس النصر.jpg" in {v["photo"] for v in told["components"][0]["views"]}
-    images = (mixed.result.out / "cameras" / "images.txt").read_text(encoding="utf-8")
-    assert "قوس النصر.jpg" in images
-    assert "the arch, from the left (2).jpg" in images
+    names = {v.name for v in mixed.result.record.components[0].scene.views}
+    assert {image.name for image in colmap.pycolmap.Reconstruction(mixed.result.out / "cameras").images.values()} == names
+    text = (mixed.result.out / "cameras" / "images.txt").read_text(encoding="utf-8")
+    assert all(name in text for name in names)
 
 
 def saved_turned(photo: Path, target: Path, orientation: int) -> None:

@@ -388,6 +388,9 @@ def write_text_model(scene: Scene, colours: U8, folder: Path) -> None:
 
     `colours` (n_points, 3) uint8 RGB. One camera a distinct lens; image names are the photos' display names; the
     tracks' image points are the points' projections, since features are not part of a Scene.
+
+    COLMAP reads a name in a text model only up to its first space: where one has a space, the binary model, which
+    COLMAP prefers, is written too.
     """
     reconstruction = pycolmap.Reconstruction()
     cameras: dict[Lens, int] = {}
@@ -417,3 +420,5 @@ def write_text_model(scene: Scene, colours: U8, folder: Path) -> None:
     reconstruction.update_point_3d_errors()
     folder.mkdir(parents=True, exist_ok=True)
     reconstruction.write_text(folder)
+    if any(" " in view.name for view in scene.views):
+        reconstruction.write_binary(folder)

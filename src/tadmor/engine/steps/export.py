@@ -96,6 +96,7 @@ _OWN_NAMES = (
     "model.ply",
     "cloud.ply",
     "cameras/*.txt",
+    "cameras/*.bin",
     "model.obj",
     "model.mtl",
     "model_page_[0-9]*.jpg",
