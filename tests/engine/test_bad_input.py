@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pycolmap  # after conftest.py has imported the engine
 import pytest
 import tifffile
 import trimesh
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from photo_sets import Remodelled, coarsely
 from PIL import Image
 
-from tadmor.engine import Result, colmap
+from tadmor.engine import Result
 from tadmor.engine.scene import View
 from tadmor.engine.synthetic import Truth, compare_cameras, photograph, two_buildings
 from tadmor.engine.synthetic.cameras import Stand, arc
@@ -217,7 +218,8 @@ def test_names_in_arabic_and_with_spaces(mixed: Mixed) -> None:
     told = json.loads((mixed.result.out / "report.json").read_text())
     assert "قوس النصر.jpg" in {v["photo"] for v in told["components"][0]["views"]}
     names = {v.name for v in mixed.result.record.components[0].scene.views}
-    assert {image.name for image in colmap.pycolmap.Reconstruction(mixed.result.out / "cameras").images.values()} == names
+    read_back = pycolmap.Reconstruction(mixed.result.out / "cameras")
+    assert {image.name for image in read_back.images.values()} == names
     text = (mixed.result.out / "cameras" / "images.txt").read_text(encoding="utf-8")
     assert all(name in text for name in names)
 
