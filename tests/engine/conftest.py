@@ -1,3 +1,3 @@
 """What the tests of the engine share."""
 
-from photo_sets import coarse_surface, remodelled, small, tiny, tiny_remodelled  # noqa: F401  # fixtures
+from photo_sets import remodelled, small, tiny, tiny_remodelled  # noqa: F401  # fixtures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,10 +49,10 @@ def coarsely(inputs: Sequence[Path], out: Path, *, options: Options = DRAFT, wor
         return remodel(inputs, out, options=options, workers=workers, **more)
 
 
-@pytest.fixture
-def coarse_surface(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mesh coarsely during a test."""
-    monkeypatch.setattr(colmap, "poisson_mesh", poisson_at_depth(6))
+def content(folder: Path) -> dict[str, str]:
+    """What the model is: the bytes of its files but for the report, which tells times."""
+    files = [p for p in folder.rglob("*") if p.is_file() and "workspace" not in p.parts and p.stem != "report"]
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import resource
 import shutil
@@ -15,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from photo_sets import Remodelled, coarsely
+from photo_sets import Remodelled, coarsely, content
 
 from tadmor.engine import Result
 from tadmor.engine.progress import STEPS, Event
@@ -25,12 +24,6 @@ from tadmor.engine.workspace import Workspace
 from tadmor.errors import EnvironmentFailure, Interrupted, UserError
 
 HERE = Path(__file__).parent
-
-
-def content(folder: Path) -> dict[str, str]:
-    """What the model is: the bytes of its files but for the report, which tells times."""
-    files = [p for p in folder.rglob("*") if p.is_file() and "workspace" not in p.parts and p.stem != "report"]
-    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
 def stamps(folder: Path) -> dict[str, int]:
