@@ -231,3 +231,15 @@ def test_two_runs_in_one_workspace_are_told(tiny: Truth, tiny_remodelled: Remode
     assert caught.value.params["pid"] == str(os.getpid())
     coarsely([tiny.folder], out)  # and it is free again
     assert content(out) == content(tiny_remodelled.out)
+
+
+def test_pairs_compared_while_photos_were_few_stay_when_they_are_many(
+    tiny: Truth, tiny_remodelled: Remodelled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_remodelled.workspace, tmp_path / "workspace")
+    entries = set((tmp_path / "workspace" / "matches").iterdir())
+    monkeypatch.setattr("tadmor.engine.steps.matches.PROBE_FROM_PHOTOS", 8)
+    result = coarsely([tiny.folder], tmp_path / "out", workspace=tmp_path / "workspace")
+    assert steps_of(result)["matches"] == (28, 28)
+    assert set((tmp_path / "workspace" / "matches").iterdir()) == entries
+    assert content(tmp_path / "out") == content(tiny_remodelled.out)

@@ -44,11 +44,14 @@ def run(
     usable = photos.usable
     probe = len(usable) >= PROBE_FROM_PHOTOS
     inputs = [(features[p.key].name, p.facts.focal_px) for p in usable]
-    keys = [
-        digest(inputs[i][0], inputs[j][0], inputs[i][1], inputs[j][1], probe, job.options.seed, VERSION)
-        for i, j in pairs
-    ]
-    entries = [job.workspace.entry("matches", key, ".npz") for key in keys]
+
+    def entry_of(i: int, j: int, *, probed: bool) -> Path:
+        key = digest(inputs[i][0], inputs[j][0], inputs[i][1], inputs[j][1], probed, job.options.seed, VERSION)
+        return job.workspace.entry("matches", key, ".npz")
+
+    entries = [entry_of(i, j, probed=False) for i, j in pairs]
+    if probe:  # what was compared in full while the photos were few stays good
+        entries = [e if e.exists() else entry_of(*p, probed=True) for e, p in zip(entries, pairs, strict=True)]
     tasks = [
         Task(
             job.workspace,
