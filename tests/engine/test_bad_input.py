@@ -22,7 +22,10 @@ from photo_sets import Remodelled, coarsely
 from PIL import Image
 
 from tadmor.engine import Result
+from tadmor.engine.job import Job
 from tadmor.engine.scene import View
+from tadmor.engine.steps import mesh
+from tadmor.engine.steps.fuse import Fused
 from tadmor.engine.synthetic import Truth, compare_cameras, photograph, two_buildings
 from tadmor.engine.synthetic.cameras import Stand, arc
 from tadmor.engine.synthetic.monument import arch
@@ -100,9 +103,13 @@ def test_photos_from_one_spot(tmp_path: Path) -> None:
     assert {outcome for outcome, _ in verdicts_of(tmp_path / "out").values()} == {Outcome.NO_DEPTH}
 
 
-def test_two_different_buildings_in_one_folder(buildings: tuple[Truth, Truth], tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    result = coarsely([buildings[0].folder], out)
+@pytest.fixture(scope="module")
+def both(buildings: tuple[Truth, Truth], tmp_path_factory: pytest.TempPathFactory) -> Result:
+    return coarsely([buildings[0].folder], tmp_path_factory.mktemp("both") / "out")
+
+
+def test_two_different_buildings_in_one_folder(buildings: tuple[Truth, Truth], both: Result, tmp_path: Path) -> None:
+    result, out = both, Path(shutil.copytree(both.out, tmp_path / "out"))
     found = [{v.name.split("_")[0] for v in c.scene.views} for c in result.record.components]
     assert sorted(found, key=str) == [{"arch"}, {"house"}]
     for component, truth in zip(
@@ -120,6 +127,44 @@ def test_two_different_buildings_in_one_folder(buildings: tuple[Truth, Truth], t
     arches = [buildings[0].folder / v.name for v in buildings[0].views]
     coarsely(arches, out)
     assert not (out / "component-2").exists()
+
+
+@pytest.mark.parametrize("without_surface", [{1}, {2}, {1, 2}])
+def test_a_component_without_surface_costs_no_other_its_model(
+    without_surface: set[int],
+    buildings: tuple[Truth, Truth],
+    both: Result,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    flat = {v.name for number in without_surface for v in both.record.components[number - 1].scene.views}
+
+    def mesh_unless_flat(job: Job, fused: Fused) -> Path:
+        if fused.views[0].name in flat:
+            raise UserError("no-surface", count=len(fused.views), workspace=job.workspace.root)
+        return run(job, fused)
+
+    run = mesh.run
+    monkeypatch.setattr(mesh, "run", mesh_unless_flat)
+    shutil.copytree(both.record.workspace, tmp_path / "workspace")
+    out = tmp_path / "out"
+    names = [v.name for c in both.record.components for v in c.scene.views]
+    photos = [buildings[0].folder]
+    if without_surface == {1, 2}:
+        with pytest.raises(UserError) as caught:
+            coarsely(photos, out, workspace=tmp_path / "workspace")
+        assert caught.value.code == "no-surface"
+    else:
+        coarsely(photos, out, workspace=tmp_path / "workspace")
+    told = json.loads((out / "report.json").read_text())
+    for component in told["components"]:
+        failed = component["number"] in without_surface
+        assert (component["problem"] or {"code": None})["code"] == ("no-surface" if failed else None)
+        assert (component["model"] is None) == failed
+    assert (out / "model.glb").exists() == (without_surface != {1, 2})
+    assert not list(out.glob("component-*"))
+    outcome = {v["name"]: v["outcome"] for v in told["verdicts"]}
+    assert outcome == {name: Outcome.NO_DEPTH if name in flat else Outcome.USED for name in names}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
