@@ -26,6 +26,7 @@ from tadmor.engine.job import Job
 from tadmor.engine.scene import View
 from tadmor.engine.steps import mesh
 from tadmor.engine.steps.fuse import Fused
+from tadmor.engine.surface.evidence import EvidenceClass
 from tadmor.engine.synthetic import Truth, compare_cameras, photograph, two_buildings
 from tadmor.engine.synthetic.cameras import Stand, arc
 from tadmor.engine.synthetic.monument import arch
@@ -92,6 +93,26 @@ def test_two_photos_without_overlap(buildings: tuple[Truth, Truth], tmp_path: Pa
     told = json.loads((tmp_path / "out" / "report.json").read_text())
     assert told["error"]["code"] == "no-overlap"
     assert [(v["outcome"], v["figure"]) for v in told["verdicts"]] == [(Outcome.NO_OVERLAP, 0)] * 2
+
+
+def test_two_photos_with_overlap(tiny: Truth, tmp_path: Path) -> None:
+    names = ("photo_003.jpg", "photo_005.jpg")
+    result = coarsely([tiny.folder / name for name in names], tmp_path / "out")
+    (component,) = result.record.components
+    one, two = component.scene.views
+    true_one, true_two = (tiny.view(name) for name in names)
+    turn = (two.rotation @ one.rotation.T) @ (true_two.rotation @ true_one.rotation.T).T
+    assert np.degrees(np.arccos((np.trace(turn) - 1) / 2)) < 0.5
+    ahead, true_ahead = (
+        one.rotation @ (two.centre - one.centre),
+        true_one.rotation @ (true_two.centre - true_one.centre),
+    )
+    cosine = ahead @ true_ahead / np.linalg.norm(ahead) / np.linalg.norm(true_ahead)
+    assert np.degrees(np.arccos(cosine)) < 2
+    assert component.faces > 1000
+    assert component.evidence is not None
+    assert component.evidence.area_share[EvidenceClass.OBSERVED] == 0  # that takes three photos
+    assert component.evidence.area_share[EvidenceClass.WEAKLY_OBSERVED] > 0.5
 
 
 def test_photos_from_one_spot(tmp_path: Path) -> None:

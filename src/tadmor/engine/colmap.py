@@ -209,10 +209,18 @@ def _write_database(path: Path, photos: Sequence[PhotoToMap], pairs: Sequence[Ve
     database.close()
 
 
-def map_photos(photos: Sequence[PhotoToMap], pairs: Sequence[VerifiedPair], *, seed: int, globally: bool) -> list[Any]:
+def map_photos(
+    photos: Sequence[PhotoToMap],
+    pairs: Sequence[VerifiedPair],
+    *,
+    seed: int,
+    globally: bool,
+    two_view_tracks: bool = False,
+) -> list[Any]:
     """Place the photos one by one (Schönberger & Frahm 2016) or, `globally`, all at once (GLOMAP, Pan et al. 2024).
 
     Returns pycolmap reconstructions of at least two photos, largest first; image ids are rows of `photos` plus one.
+    `two_view_tracks`: incrementally, also use what only two photos show: where no three photos belong together.
     On one thread: several give other cameras each time, and two saved no time on 100 photos.
     """
     room = sum(4 * photo.points.nbytes for photo in photos) + sum(4 * pair.matches.nbytes for pair in pairs)
@@ -232,6 +240,7 @@ def map_photos(photos: Sequence[PhotoToMap], pairs: Sequence[VerifiedPair], *, s
             options.random_seed = seed
             options.min_model_size = 2
             options.extract_colors = False
+            options.triangulation.ignore_two_view_tracks = not two_view_tracks
             found = pycolmap.incremental_mapping(path, folder, folder, options)
     return sorted(found.values(), key=lambda r: (-r.num_reg_images(), -r.num_points3D()))
 

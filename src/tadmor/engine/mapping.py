@@ -30,6 +30,7 @@ class Mapped:
 
 def map_scenes(photos: Sequence[PhotoToMap], pairs: Sequence[VerifiedPair], *, seed: int) -> Mapped:
     """Place the photos incrementally; where that reaches under 80 % of them, globally too, and keep what places more.
+    Points that only two photos show serve where no three belong together.
 
     Photos without EXIF are placed with a camera each; where those then turn out alike, they share one, adjusted once
     more with its principal point free: with few photos of a plane wall, that is where the cameras' error goes.
@@ -37,6 +38,8 @@ def map_scenes(photos: Sequence[PhotoToMap], pairs: Sequence[VerifiedPair], *, s
     if not pairs:
         return Mapped((), "incremental")
     found, method = colmap.map_photos(photos, pairs, seed=seed, globally=False), "incremental"
+    if not found:
+        found = colmap.map_photos(photos, pairs, seed=seed, globally=False, two_view_tracks=True)
     connected = len({p.first for p in pairs} | {p.second for p in pairs})
     if _largest(found) < ENOUGH_REGISTERED * connected and connected > 2:
         other = colmap.map_photos(photos, pairs, seed=seed, globally=True)
