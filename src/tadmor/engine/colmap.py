@@ -240,7 +240,10 @@ def map_photos(
             options.random_seed = seed
             options.min_model_size = 2
             options.extract_colors = False
-            options.triangulation.ignore_two_view_tracks = not two_view_tracks
+            if two_view_tracks:
+                options.triangulation.ignore_two_view_tracks = False
+                # two photos do not tell their lens: left free, it bends the whole scene
+                options.ba_refine_focal_length = options.ba_refine_extra_params = False
             found = pycolmap.incremental_mapping(path, folder, folder, options)
     return sorted(found.values(), key=lambda r: (-r.num_reg_images(), -r.num_points3D()))
 
