@@ -11,12 +11,12 @@ import numpy as np
 
 from tadmor.engine import colmap
 from tadmor.engine.job import Job
-from tadmor.engine.matching.descriptors import match, unit_descriptors
+from tadmor.engine.matching.descriptors import match, reduced, unit_descriptors
 from tadmor.engine.scene import F32
 from tadmor.engine.steps.photos import Photo, Photos
 from tadmor.engine.workspace import Workspace, digest
 
-VERSION = 1
+VERSION = 2
 MIN_INLIERS = 15
 PROBE_FEATURES = 1500
 PROBE_MATCHES = 8
@@ -85,7 +85,7 @@ def compare(task: Task) -> None:
         rows_1, rows_2 = rows_1[:FEATURES_AMONG_MANY], rows_2[:FEATURES_AMONG_MANY]
     matches = np.zeros((0, 2), np.uint32)
     if not task.probe or len(match(rows_1[:PROBE_FEATURES], rows_2[:PROBE_FEATURES])) >= PROBE_MATCHES:
-        matches = match(rows_1, rows_2)
+        matches = match(*reduced(rows_1, rows_2))
     one, two = (to_map(photo, 0, points) for photo, points in zip(task.photos, (points_1, points_2), strict=True))
     pair = colmap.verify_pair(one, two, matches, (0, 1), seed=task.seed, min_inliers=MIN_INLIERS)
     task.workspace.save_arrays(
