@@ -134,7 +134,7 @@ def test_coarse_points_are_thinned_more_coarsely_and_do_not_blur_fine_ones() -> 
     for kind, footprint in ((fine, 0.01), (coarse, 0.04)):
         mine = both.points[np.isclose(both.footprints, footprint)]
         np.testing.assert_allclose(mine[:, 2], kind[0, 2], atol=1e-12)
-        assert 0.8 < len(mine) * (CELL_FOOTPRINTS * footprint) ** 2 < 2
+        assert 0.4 < len(mine) * (CELL_FOOTPRINTS * footprint) ** 2 < 2.1  # cells go in steps of two
 
 
 @pytest.mark.xfail(reason="the cells' packed numbers overlap beyond 2**19 cells: stereo/merging.py", strict=True)
