@@ -21,6 +21,8 @@ MIN_INLIERS = 15
 PROBE_FEATURES = 1500
 PROBE_MATCHES = 8
 PROBE_FROM_PHOTOS = 41
+REDUCE_FROM = 3000 * 3000
+"""Fewer comparisons than these are quick in all dimensions, and few features need every match they can get."""
 FEATURES_AMONG_MANY = 4096
 """Many photos make up for fewer features each, and comparing costs the square of them."""
 
@@ -85,7 +87,9 @@ def compare(task: Task) -> None:
         rows_1, rows_2 = rows_1[:FEATURES_AMONG_MANY], rows_2[:FEATURES_AMONG_MANY]
     matches = np.zeros((0, 2), np.uint32)
     if not task.probe or len(match(rows_1[:PROBE_FEATURES], rows_2[:PROBE_FEATURES])) >= PROBE_MATCHES:
-        matches = match(*reduced(rows_1, rows_2))
+        if len(rows_1) * len(rows_2) > REDUCE_FROM:
+            rows_1, rows_2 = reduced(rows_1, rows_2)
+        matches = match(rows_1, rows_2)
     one, two = (to_map(photo, 0, points) for photo, points in zip(task.photos, (points_1, points_2), strict=True))
     pair = colmap.verify_pair(one, two, matches, (0, 1), seed=task.seed, min_inliers=MIN_INLIERS)
     task.workspace.save_arrays(
