@@ -78,9 +78,10 @@ def turn_upright(scene: Scene) -> Similarity:
 
 def local_metres(positions_deg: F64) -> F64:
     """East and south in metres (n, 2) of latitudes and longitudes in degrees (n, 2), around their median."""
-    origin = np.median(positions_deg, axis=0)
-    north = np.radians(positions_deg[:, 0] - origin[0]) * EARTH_RADIUS_M
-    east = np.radians(positions_deg[:, 1] - origin[1]) * EARTH_RADIUS_M * np.cos(np.radians(origin[0]))
+    latitude = np.median(positions_deg[:, 0])
+    beyond_first = (positions_deg[:, 1] - positions_deg[0, 1] + 180) % 360 - 180  # across the 180th meridian too
+    north = np.radians(positions_deg[:, 0] - latitude) * EARTH_RADIUS_M
+    east = np.radians(beyond_first - np.median(beyond_first)) * EARTH_RADIUS_M * np.cos(np.radians(latitude))
     return np.stack([east, -north], axis=1)
 
 
