@@ -101,7 +101,8 @@ def test_killed_in_every_step_it_ends_with_the_same_model(
 ) -> None:
     out = tmp_path / "out"
     command = [sys.executable, str(HERE / "interrupted.py"), str(tiny.folder), str(out), kind, *steps]
-    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    (tmp_path / "tmp").mkdir()  # the killed leave temporary files behind
+    environment = {**os.environ, "PYTHONPATH": str(HERE), "TMPDIR": str(tmp_path / "tmp")}
     told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
     assert told.splitlines() == [f"{step} {int(signal.SIGKILL)}" for step in steps]
     assert list((out / "workspace" / "scratch").iterdir()) or kind != "write"

@@ -41,6 +41,17 @@ def test_hidden_and_companion_files_are_left_out_of_folders(tmp_path: Path) -> N
     assert names(tmp_path / ".cache") == ["b.jpg"]
 
 
+def test_caches_and_earlier_results_are_passed_by(tmp_path: Path) -> None:
+    make(tmp_path, "cache/deep/cache.jpg", "result/deep/result.jpg", "album/deep/album.jpg")
+    (tmp_path / "cache" / "CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55\nanything")
+    (tmp_path / "result" / "report.json").write_text('{\n "format": "tadmor-report",\n "format_version": 1}')
+    (tmp_path / "album" / "CACHEDIR.TAG").write_text("no signature")
+    (tmp_path / "album" / "report.json").write_text('{"format": "of another program"}')
+    assert names(tmp_path) == ["album.jpg"]
+    # unless that is the very folder that was named
+    assert names(tmp_path / "cache", tmp_path / "result") == ["cache.jpg", "result.jpg"]
+
+
 def test_what_is_named_is_taken_whatever_it_is_called(tmp_path: Path) -> None:
     make(tmp_path, "scan.raw", ".hidden.jpg", "a.jpg")
     assert names(tmp_path / "scan.raw", tmp_path / ".hidden.jpg", tmp_path) == ["scan.raw", ".hidden.jpg", "a.jpg"]
