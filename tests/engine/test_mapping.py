@@ -10,8 +10,8 @@ import pytest
 
 from tadmor.engine import colmap
 from tadmor.engine.colmap import PhotoToMap, VerifiedPair
-from tadmor.engine.mapping import Mapped, _groups_by_focal, camera_groups, map_scenes
-from tadmor.engine.scene import F64, Lens, View
+from tadmor.engine.mapping import Mapped, _groups_by_focal, camera_groups, has_parallax, map_scenes
+from tadmor.engine.scene import F64, Lens, Scene, View
 from tadmor.engine.synthetic import Truth, compare_cameras
 from tadmor.engine.synthetic.cameras import Stand, arc
 from tadmor.engine.synthetic.monument import house
@@ -186,3 +186,16 @@ def test_sizes_are_not_mixed_and_exifs_word_stands() -> None:
 def test_two_photos_are_too_few_to_share() -> None:
     photos = [photo(n) for n in range(2)]
     assert _groups_by_focal({0: 1000.0, 1: 1000.0}, photos) == {0: 0, 1: 1}
+
+
+def test_cameras_in_one_place_see_no_depth() -> None:
+    def scene(apart: float) -> Scene:
+        views = tuple(
+            View(str(i), str(i), LENS, np.eye(3), np.array([-apart * i / 4, 0.0, 0.0]), np.arange(18), np.arange(18))
+            for i in range(5)
+        )
+        points = np.stack([*np.meshgrid([-1.0, 0, 1], [-1.0, 0, 1], [9.0, 11.0])], -1).reshape(-1, 3)
+        return Scene(views, points, np.zeros(18))
+
+    assert has_parallax(scene(1.0))
+    assert not has_parallax(scene(0.1))

@@ -12,7 +12,7 @@ EARTH_RADIUS_M = 6_378_137.0
 MIN_GPS_PHOTOS = 3
 MIN_GPS_SPREAD_M = 4.0
 MAX_GPS_MISFIT = 0.25
-TYPICAL_ROLL_DEG, TYPICAL_PITCH_DEG = 2.0, 20.0
+TYPICAL_ROLL_DEG, TYPICAL_PITCH_DEG, TYPICAL_SLOPE_DEG = 2.0, 20.0, 6.0
 TURNED_ROLL_DEG = 6.0
 UPRIGHT_ROUNDS = 20
 TYPICAL_DISTANCE = 10.0
@@ -45,23 +45,38 @@ class Similarity:
 
 
 def upright_direction(scene: Scene) -> F64:
-    """(3,) unit vector that points up, from how people hold cameras: level.
+    """(3,) unit vector that points up, from how people hold cameras: level, and at the same height above the ground.
 
-    The x axes of level cameras lie in the horizontal plane, so up is the direction least along them. How far cameras
-    look up or down differs more; it counts with the inverse ratio of the variances, and so decides only where all face
-    one way. Reweighted least squares (Cauchy weights), since some photos are turned on their side.
+    The x axes of level cameras lie in the horizontal plane, so up is the direction least along them. The ways between
+    cameras, which rise and fall with the ground, and how far cameras look up or down differ more; they count with the
+    inverse ratios of the variances, and so decide only where all face one way. Reweighted least squares (Cauchy
+    weights), since some photos are turned on their side, and some taken from upstairs.
     """
     right = np.array([v.rotation[0] for v in scene.views])
     ahead = np.array([v.rotation[2] for v in scene.views])
+    ways = _ways(scene.centres)
     above = -np.array([v.rotation[1] for v in scene.views]).mean(0)
     up: F64 = above / (np.linalg.norm(above) + 1e-12)
     pitch = (TYPICAL_ROLL_DEG / TYPICAL_PITCH_DEG) ** 2
+    slope = (TYPICAL_ROLL_DEG / TYPICAL_SLOPE_DEG) ** 2 * len(right) / max(len(ways), 1)
     for _ in range(UPRIGHT_ROUNDS):
         weight = 1 / (1 + (right @ up / np.sin(np.radians(TURNED_ROLL_DEG))) ** 2)
+        level = 1 / (1 + (ways @ up / np.sin(np.radians(TYPICAL_SLOPE_DEG))) ** 2)
         spread = (weight[:, None] * right).T @ right + pitch * (weight[:, None] * ahead).T @ ahead
+        spread += slope * (level[:, None] * ways).T @ ways
         up = np.linalg.eigh(spread)[1][:, 0]
         up = up if up @ above > 0 else -up
     return up
+
+
+def _ways(centres: F64) -> F64:
+    """Unit vectors (n, 3) from each camera to every other, or to a hundred of them."""
+    few = centres[:: max(1, len(centres) // 100)]
+    between = (centres[:, None] - few[None]).reshape(-1, 3)
+    length = np.linalg.norm(between, axis=1)
+    far = length > 0.1 * length.max(initial=0)
+    ways: F64 = between[far] / length[far, None]
+    return ways
 
 
 def turn_upright(scene: Scene) -> Similarity:

@@ -18,33 +18,30 @@ GROUP_FROM_PHOTOS = 3
 PRINCIPAL_POINT_FROM_PHOTOS = 6
 WORSE_ERROR = 1.15
 MIN_COMPONENT = 3
+LEAST_POINTS = 12
+"""That a photo must show."""
+LEAST_PARALLAX = 0.03
+"""Of the cameras' spread over their distance from what they show: 1.7 degrees."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Mapped:
-    """The components found, largest first, and how: "incremental" or "global"."""
+    """The components found, largest first, and how: "incremental", "forward" or "global"."""
 
     scenes: tuple[Scene, ...]
     method: str
 
 
 def map_scenes(photos: Sequence[PhotoToMap], pairs: Sequence[VerifiedPair], *, seed: int) -> Mapped:
-    """Place the photos incrementally; where that reaches under 80 % of them, globally too, and keep what places more.
-    Points that only two photos show serve where no three belong together.
+    """Place the photos incrementally; where that reaches under 80 % of them, try as for a walk straight on, then
+    globally, and keep what places most. Points that only two photos show serve where no three belong together.
 
     Photos without EXIF are placed with a camera each; where those then turn out alike, they share one, adjusted once
     more with its principal point free: with few photos of a plane wall, that is where the cameras' error goes.
     """
     if not pairs:
         return Mapped((), "incremental")
-    found, method = colmap.map_photos(photos, pairs, seed=seed, globally=False), "incremental"
-    if not found:
-        found = colmap.map_photos(photos, pairs, seed=seed, globally=False, two_view_tracks=True)
-    connected = len({p.first for p in pairs} | {p.second for p in pairs})
-    if _largest(found) < ENOUGH_REGISTERED * connected and connected > 2:
-        other = colmap.map_photos(photos, pairs, seed=seed, globally=True)
-        if _largest(other) > _largest(found):
-            found, method = other, "global"
+    found, method = _placed(photos, pairs, seed)
     scenes: list[Scene] = []
     taken: set[int] = set()
     for reconstruction in found:
@@ -53,8 +50,29 @@ def map_scenes(photos: Sequence[PhotoToMap], pairs: Sequence[VerifiedPair], *, s
         if len(new) < (MIN_COMPONENT if scenes else 2):
             continue
         taken |= new
-        scenes.append(colmap.to_scene(_shared_cameras(reconstruction, photos), photos))
+        if method != "forward":  # walking straight on leaves the principal point free to follow the way
+            reconstruction = _shared_cameras(reconstruction, photos)  # noqa: PLW2901  # the same, adjusted
+        scene = colmap.to_scene(reconstruction, photos)
+        if has_parallax(scene):
+            scenes.append(scene)
     return Mapped(tuple(scenes), method)
+
+
+def _placed(photos: Sequence[PhotoToMap], pairs: Sequence[VerifiedPair], seed: int) -> tuple[list[Any], str]:
+    """Reconstructions, largest first, of the method that places most photos; later ones only where it pays to try."""
+    ways = {"incremental": {}, "forward": {"forward": True}, "global": {"globally": True}}
+    connected = len({p.first for p in pairs} | {p.second for p in pairs})
+    best: list[Any] = []
+    method = "incremental"
+    for name, way in ways.items():
+        found = colmap.map_photos(photos, pairs, seed=seed, **way)
+        if _largest(found) > _largest(best):
+            best, method = found, name
+        if connected <= 2 or _largest(best) >= ENOUGH_REGISTERED * connected:
+            break
+    if not best:
+        best = colmap.map_photos(photos, pairs, seed=seed, two_view_tracks=True)
+    return best, method
 
 
 def _largest(found: Sequence[Any]) -> int:
@@ -72,6 +90,18 @@ def _shared_cameras(reconstruction: Any, photos: Sequence[PhotoToMap]) -> Any:
     shared = colmap.regrouped(reconstruction, photos, groups)
     after = colmap.adjust(shared, principal_point=True)
     return shared if after < WORSE_ERROR * before else reconstruction
+
+
+def has_parallax(scene: Scene) -> bool:
+    """Whether the cameras lie far enough apart, for their distance from what they show, that depth can be seen; what
+    remains of photos taken from one spot is a handful of points that fit by chance.
+    """
+    if np.median([len(view.point_index) for view in scene.views]) < LEAST_POINTS:
+        return False
+    centre = np.median(scene.centres, axis=0)
+    apart = 2 * float(np.linalg.norm(scene.centres - centre, axis=1).max())
+    away = float(np.median(np.linalg.norm(scene.points - centre, axis=1)))
+    return apart > LEAST_PARALLAX * away
 
 
 def _groups_by_focal(focal_px: dict[int, float], photos: Sequence[PhotoToMap]) -> dict[int, int]:

@@ -8,7 +8,9 @@ from meshes import facing, grid, squares
 from tadmor.engine.scene import Lens
 from tadmor.engine.surface.cleaning import (
     CLOSED_RINGS,
+    GUESSED_FOOTPRINTS,
     LARGEST_HOLE,
+    PINHOLE_FACES,
     REFILLED_FACES,
     SMALLEST_PIECE_FACES,
     SeenFrom,
@@ -20,6 +22,8 @@ from tadmor.engine.surface.cleaning import (
 )
 
 WIDE = 60
+NEAR = np.full(400 * 400 * 2, 1, np.float32)
+"""Every face is near what was measured."""
 
 
 def test_unseen_surface_that_hangs_on_the_border_is_cut_off() -> None:
@@ -27,7 +31,7 @@ def test_unseen_surface_that_hangs_on_the_border_is_cut_off() -> None:
     seen = np.ones(len(faces), np.bool_)
     flap = squares(WIDE, (range(40, 60), range(60)))
     seen[flap] = False
-    keep = peel_unseen(faces, seen)
+    keep = peel_unseen(faces, seen, NEAR[: len(faces)])
     assert keep[seen].all()
     assert not keep[squares(WIDE, (range(40 + CLOSED_RINGS, 60), range(60)))].any()
     assert keep[flap].mean() < 0.5
@@ -39,7 +43,7 @@ def test_an_unseen_hole_within_seen_surface_stays_unless_it_is_large() -> None:
     small, large = squares(400, (range(50, 70), range(50, 70))), squares(400, (range(200, 240), range(200, 240)))
     assert len(small) < LARGEST_HOLE * len(faces) < len(large)
     seen[small] = seen[large] = False
-    keep = peel_unseen(faces, seen)
+    keep = peel_unseen(faces, seen, NEAR[: len(faces)])
     assert keep[small].all()
     assert not keep[squares(400, (range(210, 230), range(210, 230)))].any()
     assert keep[seen].all()
@@ -50,17 +54,32 @@ def test_a_narrow_gap_that_opens_to_the_border_stays_and_a_wide_one_goes() -> No
     seen = np.ones(len(faces), np.bool_)
     narrow, wide = squares(WIDE, (range(10, 12), range(60))), squares(WIDE, (range(25, 50), range(60)))
     seen[narrow] = seen[wide] = False
-    keep = peel_unseen(faces, seen)
+    keep = peel_unseen(faces, seen, NEAR[: len(faces)])
     inside = squares(WIDE, (range(10, 12), range(CLOSED_RINGS, 60 - CLOSED_RINGS)))
     assert keep[inside].all()
     assert not keep[squares(WIDE, (range(25 + CLOSED_RINGS, 50 - CLOSED_RINGS), range(60)))].any()
     assert keep[seen].all()
 
 
+def test_an_unseen_hole_far_from_measurements_goes() -> None:
+    _, faces = grid(400, 400)
+    seen, far = np.ones(len(faces), np.bool_), np.ones(len(faces), np.float32)
+    near_hole, far_hole = squares(400, (range(50, 60), range(50, 60))), squares(400, (range(80, 90), range(80, 90)))
+    pinhole = squares(400, (range(120, 122), range(120, 122)))
+    for hole in (near_hole, far_hole, pinhole):
+        seen[hole] = False
+    far[far_hole] = far[pinhole] = 2 * GUESSED_FOOTPRINTS
+    keep = peel_unseen(faces, seen, far)
+    assert len(pinhole) <= PINHOLE_FACES
+    assert keep[near_hole].all()
+    assert keep[pinhole].all()
+    assert not keep[far_hole].any()
+
+
 def test_what_nobody_sees_goes_and_what_all_see_stays() -> None:
     _, faces = grid(WIDE, WIDE)
-    assert not peel_unseen(faces, np.zeros(len(faces), np.bool_)).any()
-    assert peel_unseen(faces, np.ones(len(faces), np.bool_)).all()
+    assert not peel_unseen(faces, np.zeros(len(faces), np.bool_), NEAR[: len(faces)]).any()
+    assert peel_unseen(faces, np.ones(len(faces), np.bool_), NEAR[: len(faces)]).all()
 
 
 def test_pinholes_are_refilled_and_openings_are_not() -> None:

@@ -14,7 +14,7 @@ from tadmor.engine.steps.matches import to_map
 from tadmor.engine.steps.photos import Photo, Photos
 from tadmor.engine.workspace import array_digest, digest
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -80,9 +80,13 @@ def _extended(
 
 
 def _mark(photo: Photo) -> tuple[object, ...] | None:
-    """What EXIF says of the camera; None where it says too little to share it between photos."""
+    """What EXIF says of the camera; None where it says too little to share it between photos.
+
+    Phones' own apps name no model, but the focal length of the lens: photos of one size that agree in it, in its
+    equivalent and in the model, were it unnamed, come from lenses of one build.
+    """
     facts = photo.facts
-    if not (facts.model and facts.focal_px):
+    if not (facts.focal_px and (facts.model or facts.focal_mm)):
         return None
     return (facts.make, facts.model, facts.lens, facts.focal_mm, round(facts.focal_px, 1))
 

@@ -16,7 +16,7 @@ from tadmor.engine.stereo.patchmatch import SourceView, depth_map
 from tadmor.engine.stereo.views import choose_sources, depth_range, undistort, working_lens
 from tadmor.engine.workspace import Workspace, array_digest, digest
 
-VERSION = 1
+VERSION = 2
 SOURCES = 5
 
 

@@ -15,7 +15,7 @@ from tadmor.engine.surface.evidence import Evidence, Witnesses
 from tadmor.engine.surface.topology import vertex_normals
 from tadmor.engine.workspace import Workspace, digest
 
-VERSION = 1
+VERSION = 2
 MEASURED_FOOTPRINTS = 3.0
 
 
@@ -40,8 +40,9 @@ def run(job: Job, scene: Scene, fused: Fused, textured: Textured) -> Path:
             witnesses.add(space.load_arrays(sight)["depth"], k, view.rotation, view.translation, view.lens.focal_px)
             job.progress.advance()
         cloud = load_cloud(fused.cloud)
-        distance, nearest = cKDTree(cloud.points).query(vertices, workers=job.compute.threads)
-        found = witnesses.evidence(distance < MEASURED_FOOTPRINTS * cloud.footprints[nearest])
+        measured, footprints = cloud.points[cloud.measured], cloud.footprints[cloud.measured]
+        distance, nearest = cKDTree(measured).query(vertices, workers=job.compute.threads)
+        found = witnesses.evidence(distance < MEASURED_FOOTPRINTS * footprints[nearest])
         space.save_arrays(
             entry,
             photos=found.photos[back],

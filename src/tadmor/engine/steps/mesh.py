@@ -21,9 +21,9 @@ from tadmor.engine.workspace import digest
 from tadmor.errors import UserError
 from tadmor.media.ply import read_ply, write_ply_cloud
 
-VERSION = 1
+VERSION = 2
 OCTREE_DEPTHS = range(7, 14)
-FINEST_CELL_FOOTPRINTS = 1.4
+FINEST_CELL_FOOTPRINTS = 2.0
 MOST_POISSON_FACES = 600_000
 """Poisson's time follows the faces it makes (33 microseconds each, measured); decimation would take more away again."""
 REFINEMENTS = 4
@@ -58,8 +58,9 @@ def run(job: Job, fused: Fused) -> Path:
         for _ in range(REFINEMENTS):
             vertices = refine_once(vertices, faces, mean, (fused.seen_from(i) for i in range(len(fused.views))))
             job.progress.advance()
-        distance, nearest = cKDTree(cloud.points).query(vertices, workers=job.compute.threads)
-        far = (distance / cloud.footprints[nearest]).astype(np.float32)
+        measured, footprints = cloud.points[cloud.measured], cloud.footprints[cloud.measured]
+        distance, nearest = cKDTree(measured).query(vertices, workers=job.compute.threads)
+        far = (distance / footprints[nearest]).astype(np.float32)
         space.save_arrays(entry, vertices=vertices, faces=faces, far_footprints=far)
     return entry
 

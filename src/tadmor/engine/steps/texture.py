@@ -25,7 +25,7 @@ from tadmor.engine.surface.trust import contradicted
 from tadmor.engine.surface.visibility import look
 from tadmor.engine.workspace import Workspace, digest
 
-VERSION = 1
+VERSION = 2
 COLOUR_BLUR_PX = 4.0
 JPEG_QUALITY = 90
 TEXELS_AT_ONCE = 800_000
@@ -158,7 +158,7 @@ def lay_out(
     neighbours = face_neighbours(faces)
     far = stored["far_footprints"][faces].max(1)
     keep = ~contradicted(candidates, gain, offset, neighbours, far, in_sky)
-    keep &= peel_unseen(faces, seen & keep)
+    keep &= peel_unseen(faces, seen & keep, far)
     label, blendable = choose_labels(candidates, neighbours, gain, offset)
     painter = np.where((label >= 0) & keep, candidates.view[np.arange(len(faces)), np.maximum(label, 0)], -1).astype(
         np.int32

@@ -9,25 +9,28 @@ import cv2
 import numpy as np
 from numba import njit
 
-from tadmor.engine.scene import F32, F64, I64, Bool, Lens
+from tadmor.engine.scene import F32, F64, I64, U8, Bool, Lens
 from tadmor.engine.stereo.agreement import calibration
 
 STRIDE = 2
 CELL_FOOTPRINTS = 2.0
 SAME_DEPTH = 0.01
 EDGE = 0.05
+CELL_BITS, LEVELS = 19, 4
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Cloud:
     """Oriented points: `points` (n, 3) float64 world, `normals` (n, 3) float32 (not of unit length: short where
-    unsure), `footprints` (n,) float32 world size of a pixel at the point, `colours` (n, 3) uint8 BGR.
+    unsure), `footprints` (n,) float32 world size of a pixel at the point, `colours` (n, 3) uint8 BGR, `measured` (n,)
+    bool: whether stereo measured the point; the others were proposed by a plane.
     """
 
     points: F64
     normals: F32
     footprints: F32
-    colours: np.typing.NDArray[np.uint8]
+    colours: U8
+    measured: Bool
 
 
 def back_project(depth: F32, lens: Lens, rotation: F64, translation: F64, rows: I64, columns: I64) -> F64:
@@ -65,14 +68,15 @@ def view_samples(
     lens: Lens,
     rotation: F64,
     translation: F64,
-    picture: np.typing.NDArray[np.uint8],
+    picture: U8,
+    proposed: Bool,
     others: Iterable[tuple[int, F32, Lens, F64, F64]],
     index: int,
 ) -> Cloud:
-    """Sample a view's confirmed depths every second pixel, leaving to other views what they see finer.
+    """Sample a view's depths every second pixel, leaving to other views what they see finer.
 
-    `others`: (index, confirmed depth, lens, rotation, translation) of the views it was confirmed with; of two equally
-    fine views the lower index keeps the sample.
+    `proposed` (h, w): where planes gave the depth. `others`: (index, depth, lens, rotation, translation) of the views
+    it was confirmed with; of two equally fine views the lower index keeps the sample.
     """
     rows, columns = np.nonzero(depth[::STRIDE, ::STRIDE])
     rows, columns = rows * STRIDE, columns * STRIDE
@@ -90,7 +94,8 @@ def view_samples(
     towards /= np.linalg.norm(towards, axis=1, keepdims=True)
     unsure = np.abs(normals).sum(1) == 0
     normals[unsure] = 0.2 * towards[unsure]
-    return Cloud(points[own], normals[own], footprints[own], picture[rows, columns][own])
+    rows, columns = rows[own], columns[own]
+    return Cloud(points[own], normals[own], footprints[own], picture[rows, columns], ~proposed[rows, columns])
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
@@ -105,7 +110,8 @@ def _leave_to_finer(points, footprints, pose, k, other_depth, other_first, own):
         if depth <= 0:
             continue
         footprint = depth / k[0]
-        if footprint > footprints[n] or (footprint == footprints[n] and not other_first):
+        difference = footprint / footprints[n] - 1
+        if difference > 1e-5 or (difference > -1e-5 and not other_first):  # alike but for rounding: the first keeps it
             continue
         u = k[0] * (pose[0, 0] * x + pose[0, 1] * y + pose[0, 2] * z + pose[0, 3]) / depth + k[2] + 0.5
         v = k[1] * (pose[1, 0] * x + pose[1, 1] * y + pose[1, 2] * z + pose[1, 3]) / depth + k[3] + 0.5
@@ -118,14 +124,14 @@ def _leave_to_finer(points, footprints, pose, k, other_depth, other_first, own):
 
 def thin(cloud: Cloud) -> Cloud:
     """Average what falls into one cell of two footprints; the cells' sizes are powers of two, by the footprints."""
+    if not len(cloud.points):
+        return cloud
     base = float(np.median(cloud.footprints))
     level = np.clip(np.round(np.log2(cloud.footprints / base)), -3, 6)
     size = CELL_FOOTPRINTS * base * 2.0**level
     cell = np.floor((cloud.points - cloud.points.min(0)) / size[:, None]).astype(np.int64)
-    key = ((level.astype(np.int64) + 4) << 58) ^ (cell[:, 0] << 38) ^ (cell[:, 1] << 19) ^ cell[:, 2]
-    order = np.argsort(key, kind="stable")
-    starts = np.concatenate([[0], np.nonzero(np.diff(key[order]))[0] + 1])
-    number = np.diff(np.append(starts, len(key)))
+    order, starts = _grouped(level.astype(np.int64), cell)
+    number = np.diff(np.append(starts, len(order)))
 
     def mean(values: F64 | F32) -> F64:
         summed: F64 = np.add.reduceat(values[order].astype(np.float64), starts)
@@ -138,7 +144,22 @@ def thin(cloud: Cloud) -> Cloud:
         normals.astype(np.float32),
         mean(cloud.footprints).astype(np.float32),
         colours.astype(np.uint8),
+        mean(cloud.measured.astype(np.float32)) >= 0.5,
     )
+
+
+def _grouped(level: I64, cell: I64) -> tuple[I64, I64]:
+    """The order (n,) that puts points of one level and cell (n, 3) together, and where in it each cell starts."""
+    if cell.max(initial=0) < 2**CELL_BITS:
+        number = ((level + LEVELS) << (3 * CELL_BITS)) | (cell[:, 0] << (2 * CELL_BITS)) | (cell[:, 1] << CELL_BITS)
+        number |= cell[:, 2]
+        order = np.argsort(number, kind="stable")
+        new = np.diff(number[order]) != 0
+    else:  # a scene that reaches too far for one number a cell
+        order = np.lexsort((cell[:, 2], cell[:, 1], cell[:, 0], level))
+        sorted_cells = np.column_stack([level, cell])[order]
+        new = (np.diff(sorted_cells, axis=0) != 0).any(1)
+    return order, np.concatenate([[0], np.nonzero(new)[0] + 1])
 
 
 def join(clouds: list[Cloud]) -> Cloud:
@@ -148,6 +169,7 @@ def join(clouds: list[Cloud]) -> Cloud:
         np.concatenate([c.normals for c in clouds]),
         np.concatenate([c.footprints for c in clouds]),
         np.concatenate([c.colours for c in clouds]),
+        np.concatenate([c.measured for c in clouds]),
     )
 
 

@@ -13,6 +13,7 @@ MAX_SUPPORT = 0.25
 MIN_SHARE = 0.004
 MAX_HIT_SHARE = 0.06
 LOWEST = 0.7
+BELOW_HORIZON_DEG = 2.0
 LIKE_ITS_SURROUNDINGS = 26
 SHARPEN_REACH_PX = 6
 
@@ -20,15 +21,16 @@ SHARPEN_REACH_PX = 6
 def sky_mask(picture: U8, depth: F32, lens: Lens, rotation: F64, translation: F64, points: F64) -> Bool:
     """Find the sky (h, w) in a picture (h, w, 3) BGR with confirmed depth (h, w) float32.
 
-    `points` (n, 3) world are what all views measured. Sky is a smooth region, blue or bright, that touches the upper
-    border, does not reach the ground, holds little depth, and onto which hardly any measured point projects. Islands
+    `points` (n, 3) world, with Y up, are what all views measured. Sky is a smooth region, blue or bright, that touches
+    the upper border, reaches neither the ground nor below the horizon, holds little depth, and onto which hardly any
+    measured point projects. Islands
     of its colour (between towers) join it; the edge is sharpened by the local sky colour.
     """
     height, width = picture.shape[:2]
     scale = LONG_SIDE_PX / max(width, height)
     small = cv2.resize(picture, (int(width * scale), int(height * scale)), interpolation=cv2.INTER_AREA)
     hit = _projected(points, lens, rotation, translation, scale, small.shape[:2])
-    sky = _coarse_sky(small, depth, hit)
+    sky = _coarse_sky(small, depth, hit, _elevation_deg(lens.scaled_to(small.shape[1], small.shape[0]), rotation))
     if sky.mean() < 0.01:
         return np.zeros((height, width), np.bool_)
     return _sharpened(sky, picture)
@@ -46,7 +48,16 @@ def _projected(points: F64, lens: Lens, rotation: F64, translation: F64, scale: 
     return hit
 
 
-def _coarse_sky(small: U8, depth: F32, hit: Bool) -> Bool:
+def _elevation_deg(lens: Lens, rotation: F64) -> F32:
+    """Angle (h, w) of every pixel's ray above the horizon, in a world with Y up."""
+    x = (np.arange(lens.width, dtype=np.float32) - lens.cx) / lens.focal_px
+    y = (np.arange(lens.height, dtype=np.float32)[:, None] - lens.cy) / lens.focal_px
+    rise = (rotation[0, 1] * x + rotation[1, 1] * y + rotation[2, 1]) / np.sqrt(1 + x**2 + y**2)
+    elevation: F32 = np.degrees(np.arcsin(np.clip(rise, -1, 1))).astype(np.float32)
+    return elevation
+
+
+def _coarse_sky(small: U8, depth: F32, hit: Bool, elevation_deg: F32) -> Bool:
     height, width = small.shape[:2]
     colour = small.astype(np.float32)
     brightness = colour.mean(2)
@@ -68,6 +79,8 @@ def _coarse_sky(small: U8, depth: F32, hit: Bool) -> Bool:
         if (hit & core).sum() >= MAX_HIT_SHARE * max(core.sum(), 1):
             continue
         if np.percentile(np.nonzero(region)[0], 98) >= LOWEST * height:  # a pale wall reaches down to the ground
+            continue
+        if np.percentile(elevation_deg[region], 2) < -BELOW_HORIZON_DEG:
             continue
         sky |= region
     if sky.any():

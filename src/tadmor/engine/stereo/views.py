@@ -53,7 +53,9 @@ def visibility(scene: Scene) -> sp.csr_matrix:
 def choose_sources(scene: Scene, count: int) -> list[list[int]]:
     """For every view the `count` views that show the same points from usefully different places, best first.
 
-    The score is the number of shared points times a Gaussian of their median triangulation angle around 12 degrees.
+    The score is the number of shared points times how useful their median triangulation angle is; where that is narrow,
+    how useful their angles are on average, if that is more: photos taken while walking straight on share mostly what is
+    far away, and what is near at the best angles.
     """
     seen = visibility(scene)
     shared = (seen @ seen.T).tocoo()
@@ -63,16 +65,25 @@ def choose_sources(scene: Scene, count: int) -> list[list[int]]:
         if i >= j or number < MIN_SHARED_POINTS:
             continue
         common = np.intersect1d(scene.views[i].point_index, scene.views[j].point_index, assume_unique=True)
-        angle = float(
-            np.median(angles_deg(scene.points[common[:: max(1, len(common) // 300)]], centres[i], centres[j]))
-        )
-        if not ANGLE_RANGE_DEG[0] < angle < ANGLE_RANGE_DEG[1]:
+        angles = angles_deg(scene.points[common[:: max(1, len(common) // 300)]], centres[i], centres[j])
+        median = np.median(angles, keepdims=True)
+        useful = float(usefulness(median)[0])
+        if median[0] < BEST_ANGLE_DEG:
+            useful = max(useful, float(usefulness(angles).mean()))
+        score = float(number) * useful
+        if score <= 0:
             continue
-        spread = 5.0 if angle < BEST_ANGLE_DEG else 15.0
-        score = float(number) * float(np.exp(-0.5 * ((angle - BEST_ANGLE_DEG) / spread) ** 2))
         scores[i].append((score, int(j)))
         scores[j].append((score, int(i)))
     return [[j for _, j in sorted(row, reverse=True)[:count]] for row in scores]
+
+
+def usefulness(angles: F64) -> F64:
+    """How useful triangulation angles in degrees are for stereo: a Gaussian around 12, 0 below 1.5 and above 50."""
+    usable = (angles > ANGLE_RANGE_DEG[0]) & (angles < ANGLE_RANGE_DEG[1])
+    spread = np.where(angles < BEST_ANGLE_DEG, 5.0, 15.0)
+    value: F64 = np.where(usable, np.exp(-0.5 * ((angles - BEST_ANGLE_DEG) / spread) ** 2), 0.0)
+    return value
 
 
 def angles_deg(points: F64, one: F64, two: F64) -> F64:

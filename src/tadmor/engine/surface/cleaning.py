@@ -20,6 +20,8 @@ CLOSED_RINGS = 3
 LARGEST_HOLE = 0.003
 SKY_VIEWS_NEAR = 2
 REFILLED_FACES = 60
+GUESSED_FOOTPRINTS = 4.0
+PINHOLE_FACES = 10
 SMALLEST_PIECE = 0.0008
 SMALLEST_PIECE_FACES = 200
 
@@ -88,12 +90,13 @@ def without_small_pieces(vertices: F64, faces: I32) -> tuple[F64, I32]:
     return vertices, faces
 
 
-def peel_unseen(faces: I32, seen: Bool, reach: int = CLOSED_RINGS) -> Bool:
+def peel_unseen(faces: I32, seen: Bool, far_footprints: F32, reach: int = CLOSED_RINGS) -> Bool:
     """Which faces (m,) to keep when unseen surface is cut back to what closes small holes.
 
     Narrow strips of unseen faces between seen ones stay (a morphological closing over `reach` rings of faces), and so
     do unseen pieces that seen faces enclose, up to 0.3 % of all faces: they are shown as inferred. What hangs on an
-    open border, or is larger, is extrapolation by the mesher.
+    open border, is larger, or lies on average more than 4 footprints from measured points (`far_footprints` (m,)) is
+    extrapolation by the mesher.
     """
     neighbours = face_neighbours(faces)
     open_edge = neighbours < 0
@@ -103,7 +106,10 @@ def peel_unseen(faces: I32, seen: Bool, reach: int = CLOSED_RINGS) -> Bool:
     count, piece = face_pieces(faces, neighbours, both_unseen)
     cut = np.bincount(piece, minlength=count) > LARGEST_HOLE * len(faces)
     cut[piece[open_edge.any(1) & ~closed]] = True
-    keep: Bool = closed | ~cut[piece]
+    _, hole = face_pieces(faces, neighbours, ~seen[:, None] & ~seen[np.maximum(neighbours, 0)])
+    size = np.bincount(hole)
+    beyond = np.bincount(hole, far_footprints) > GUESSED_FOOTPRINTS * size
+    keep: Bool = seen | ((closed | ~cut[piece]) & ~(beyond & (size > PINHOLE_FACES))[hole])
     return keep
 
 
