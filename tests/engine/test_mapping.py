@@ -191,7 +191,15 @@ def test_two_photos_are_too_few_to_share() -> None:
 def test_cameras_in_one_place_see_no_depth() -> None:
     def scene(apart: float) -> Scene:
         views = tuple(
-            View(str(i), str(i), LENS, np.eye(3), np.array([-apart * i / 4, 0.0, 0.0]), np.arange(18), np.arange(18))
+            View(
+                str(i),
+                str(i),
+                LENS,
+                np.eye(3),
+                np.array([-apart * i / 4, 0.0, 0.0]),
+                np.arange(18, dtype=np.int32),
+                np.arange(18, dtype=np.int32),
+            )
             for i in range(5)
         )
         points = np.stack([*np.meshgrid([-1.0, 0, 1], [-1.0, 0, 1], [9.0, 11.0])], -1).reshape(-1, 3)

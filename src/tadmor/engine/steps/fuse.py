@@ -175,7 +175,7 @@ def _sketched(placed: Placed) -> tuple[F64, F32, F32]:
     rows, columns = np.nonzero(depth[::SAMPLE_STRIDE, ::SAMPLE_STRIDE])
     rows, columns = rows * SAMPLE_STRIDE, columns * SAMPLE_STRIDE
     points = back_project(depth, placed.lens, placed.view.rotation, placed.view.translation, rows, columns)
-    normals = depth_normals(depth, placed.lens)[rows, columns] @ placed.view.rotation.astype(np.float32)
+    normals = depth_normals(depth, placed.lens, rows, columns) @ placed.view.rotation.astype(np.float32)
     return points, normals, (depth[rows, columns] / placed.lens.focal_px).astype(np.float32)
 
 

@@ -29,6 +29,8 @@ MIN_CORRELATION = 0.4
 SURE_CORRELATION = 0.6
 FARTHEST = 1.5
 MIN_SEED_PX = 100
+MIN_OPEN_SHARE = 0.003
+"""Of a picture that a plane must be able to fill, to be worth the while."""
 CALIBRATION_STRIDE = 3
 MIN_CALIBRATION_PX = 50
 AGREEING_VIEWS = 2
@@ -56,7 +58,7 @@ def complete(view: Shown, others: Sequence[Shown], planes: Sequence[Plane], grou
         depth = plane_depth(small, plane)
         open_ = (depth > 0) & (depth < limit) & (small.depth <= 0) & ~small.sky
         on = (small.depth > 0) & (np.abs(depth - small.depth) < SAME_DEPTH * small.depth)
-        if open_.sum() < MIN_SEED_PX or (on.sum() < MIN_SEED_PX and plane is not ground):
+        if open_.sum() < MIN_OPEN_SHARE * open_.size or (on.sum() < MIN_SEED_PX and plane is not ground):
             continue
         score, sure = _agreement(small, own, depth, plane, list(zip(around, gains, strict=True)))
         accepted = _connected(open_ & (score > 0), on | (sure & open_) if plane is ground else on)
@@ -72,7 +74,8 @@ def _full_size(view: Shown, chosen: np.typing.NDArray[np.int32], planes: Sequenc
     where = cv2.resize(chosen.astype(np.float32), size, interpolation=cv2.INTER_NEAREST)
     where[(view.depth > 0) | view.sky] = 0
     for number in np.unique(where[where > 0]):
-        full = np.where(where == number, plane_depth(view, planes[int(number) - 1]), full)
+        chosen_here = np.nonzero(where == number)
+        full[chosen_here] = plane_depth(view, planes[int(number) - 1], chosen_here)
     return full
 
 

@@ -57,10 +57,14 @@ class Shown:
         return x[None].astype(np.float32), y[:, None].astype(np.float32)
 
 
-def plane_depth(view: Shown, plane: Plane) -> F32:
-    """Depth (h, w) of the plane in a view; 0 where a ray misses it, grazes it (below 0.02) or meets its back."""
+def plane_depth(view: Shown, plane: Plane, pixels: tuple[NDArray[np.int64], ...] | None = None) -> F32:
+    """Depth (h, w) of the plane in a view, or (n,) at some pixels (rows, columns); 0 where a ray misses it, grazes it
+    (below 0.02) or meets its back.
+    """
     normal, offset = view.in_camera(plane)
     x, y = view.rays()
+    if pixels is not None:
+        x, y = x[0, pixels[1]], y[pixels[0], 0]
     along = np.float32(normal[0]) * x + np.float32(normal[1]) * y + np.float32(normal[2])
     faces = (along < -MIN_COSINE * np.sqrt(1 + x**2 + y**2)) & (offset < 0)
     depth: F32 = np.where(faces, np.float32(offset) / np.where(faces, along, np.float32(-1)), np.float32(0))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numba import njit
 
@@ -15,7 +14,6 @@ from tadmor.engine.stereo.agreement import calibration
 STRIDE = 2
 CELL_FOOTPRINTS = 2.0
 SAME_DEPTH = 0.01
-EDGE = 0.05
 CELL_BITS, LEVELS = 19, 4
 
 
@@ -41,26 +39,38 @@ def back_project(depth: F32, lens: Lens, rotation: F64, translation: F64, rows: 
     return world
 
 
-def depth_normals(depth: F32, lens: Lens, reach: int = 2) -> F32:
-    """Normals (h, w, 3) float32 in the camera frame by central differences over `reach` pixels.
+def depth_normals(depth: F32, lens: Lens, rows: I64, columns: I64, reach: int = 2) -> F32:
+    """Normals (n, 3) float32 in the camera frame of the pixels (rows, columns) of a depth map (h, w), by central
+    differences over `reach` pixels.
 
     Zero where a neighbour is missing or the surface breaks off.
     """
+    return np.asarray(_normals(depth, calibration(lens), rows, columns, reach), np.float32)
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def _normals(depth, k, rows, columns, reach):  # type: ignore[no-untyped-def]  # compiled by numba
     height, width = depth.shape
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    focal_px = np.float32(lens.focal_px)
-    right, below = (x - np.float32(lens.cx)) / focal_px * depth, (y - np.float32(lens.cy)) / focal_px * depth
-    points = np.stack([right, below, depth], axis=-1)
-    across, down = np.zeros_like(points), np.zeros_like(points)
-    across[:, reach:-reach] = points[:, 2 * reach :] - points[:, : -2 * reach]
-    down[reach:-reach] = points[2 * reach :] - points[: -2 * reach]
-    normals = np.cross(across, down)
-    normals /= np.linalg.norm(normals, axis=2, keepdims=True) + np.float32(1e-20)
-    normals[(normals * points).sum(2) > 0] *= -1
-    kernel = np.ones((2 * reach + 1, 2 * reach + 1))
-    lowest, highest = cv2.erode(depth, kernel), cv2.dilate(depth, kernel)
-    normals[(lowest <= 0) | (highest - lowest > EDGE * depth)] = 0
-    return normals.astype(np.float32)
+    normals = np.zeros((len(rows), 3), np.float32)
+    for n in range(len(rows)):
+        y, x = rows[n], columns[n]
+        if x < reach or y < reach or x >= width - reach or y >= height - reach:
+            continue
+        window = depth[y - reach : y + reach + 1, x - reach : x + reach + 1]
+        lowest, highest = window.min(), window.max()
+        if lowest <= 0 or highest - lowest > np.float32(0.05) * depth[y, x]:
+            continue
+        left, right = depth[y, x - reach], depth[y, x + reach]
+        above, below = depth[y - reach, x], depth[y + reach, x]
+        u, v, r = (x - k[2]) / k[0], (y - k[3]) / k[1], reach / k[0]
+        ax, ay, az = (u + r) * right - (u - r) * left, v * (right - left), right - left
+        bx, by, bz = u * (below - above), (v + r) * below - (v - r) * above, below - above
+        nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+        length = np.sqrt(nx * nx + ny * ny + nz * nz) + np.float32(1e-20)
+        if nx * u + ny * v + nz > 0:
+            length = -length
+        normals[n, 0], normals[n, 1], normals[n, 2] = nx / length, ny / length, nz / length
+    return normals
 
 
 def view_samples(
@@ -88,7 +98,7 @@ def view_samples(
         _leave_to_finer(
             points, footprints, pose, calibration(other_lens).astype(np.float64), other_depth, other < index, own
         )
-    normals = depth_normals(depth, lens)[rows, columns] @ rotation.astype(np.float32)
+    normals = depth_normals(depth, lens, rows, columns) @ rotation.astype(np.float32)
     centre = -rotation.T @ translation
     towards = centre - points
     towards /= np.linalg.norm(towards, axis=1, keepdims=True)

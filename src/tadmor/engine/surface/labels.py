@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
 
 from tadmor.engine.scene import F32, F64, I32, I64, Bool
 
@@ -127,15 +127,35 @@ def choose_labels(candidates: Candidates, neighbours: I32, gain: F32, offset: F3
 
 def colour_deviation(candidates: Candidates, gain: F32, offset: F32) -> F32:
     """(m, 10) distance of every candidate's colour, after exposure, from the face's robust mean; 0 for no candidate."""
-    view = np.maximum(candidates.view, 0)
-    colour = candidates.colour * gain[view] + offset[view]
-    w = weight = np.where(candidates.view >= 0, np.sqrt(candidates.quality), 0).astype(np.float32)
-    distance = np.zeros(weight.shape, np.float32)
-    for _ in range(4):
-        mean = (colour * w[..., None]).sum(1) / np.maximum(w.sum(1), 1e-9)[:, None]
-        distance = np.linalg.norm(colour - mean[:, None], axis=2).astype(np.float32)
-        w = weight / (1 + (distance / OUTLIER_SIGMA) ** 2)
-    return np.where(weight > 0, distance, 0).astype(np.float32)
+    return np.asarray(_deviation(candidates.view, candidates.quality, candidates.colour, gain, offset), np.float32)
+
+
+@njit(parallel=True, cache=True, fastmath=True, error_model="numpy")
+def _deviation(view, quality, colour, gain, offset):  # type: ignore[no-untyped-def]  # compiled by numba
+    faces, columns = view.shape
+    deviation = np.zeros((faces, columns), np.float32)
+    for f in prange(faces):
+        adjusted = np.zeros((columns, 3), np.float32)
+        weight = np.zeros(columns, np.float32)
+        for k in range(columns):
+            v = view[f, k]
+            if v >= 0:
+                weight[k] = np.sqrt(quality[f, k])
+                for c in range(3):
+                    adjusted[k, c] = colour[f, k, c] * gain[v, c] + offset[v, c]
+        w = weight.copy()
+        for _ in range(4):
+            total = max(w.sum(), np.float32(1e-9))
+            m0 = (w * adjusted[:, 0]).sum() / total
+            m1 = (w * adjusted[:, 1]).sum() / total
+            m2 = (w * adjusted[:, 2]).sum() / total
+            for k in range(columns):
+                if weight[k] > 0:
+                    d0, d1, d2 = adjusted[k, 0] - m0, adjusted[k, 1] - m1, adjusted[k, 2] - m2
+                    squared = d0 * d0 + d1 * d1 + d2 * d2
+                    deviation[f, k] = np.sqrt(squared)
+                    w[k] = weight[k] / (1 + squared / np.float32(OUTLIER_SIGMA * OUTLIER_SIGMA))
+    return deviation
 
 
 @njit(nogil=True, cache=True)
