@@ -21,7 +21,7 @@ from tadmor.engine.surface.baking import MOST_BLENDED, Blend, Painter, rasterise
 from tadmor.engine.surface.cleaning import peel_unseen
 from tadmor.engine.surface.labels import Candidates, choose_labels, solve_exposure
 from tadmor.engine.surface.topology import face_neighbours, face_normals, unit
-from tadmor.engine.surface.trust import contradicted
+from tadmor.engine.surface.trust import blobs, contradicted, disagreement
 from tadmor.engine.surface.visibility import look
 from tadmor.engine.workspace import Workspace, digest
 
@@ -157,8 +157,10 @@ def lay_out(
     gain, offset = solve_exposure(candidates, len(scene.views), seed=job.options.seed)
     neighbours = face_neighbours(faces)
     far = stored["far_footprints"][faces].max(1)
-    keep = ~contradicted(candidates, gain, offset, neighbours, far, in_sky)
+    differing = disagreement(candidates, gain, offset)
+    keep = ~contradicted(candidates, differing, neighbours, far, in_sky)
     keep &= peel_unseen(faces, seen & keep, far)
+    keep &= ~blobs(keep, neighbours, differing)
     label, blendable = choose_labels(candidates, neighbours, gain, offset)
     painter = np.where((label >= 0) & keep, candidates.view[np.arange(len(faces)), np.maximum(label, 0)], -1).astype(
         np.int32

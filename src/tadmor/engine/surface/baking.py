@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tadmor.engine.scene import F32, F64, I32, U8, Lens
 
 MOST_BLENDED = 6
-SIGMA = 25.0
+SIGMA = 40.0
 ROUNDS = 2
 PADDING_PX = 1.6
 COLOUR_SCALE = 64  # sampled colours are kept as 16-bit integers of 1/64 grey level
@@ -211,7 +211,7 @@ def _sample(  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917  # compil
         vx, vy, vz = centre[0] - x, centre[1] - y, centre[2] - z
         cosine = (normals[f, 0] * vx + normals[f, 1] * vy + normals[f, 2] * vz) / np.sqrt(vx * vx + vy * vy + vz * vz)
         sharpness = max(cosine, np.float32(0.02)) * k[0] / d
-        weights[t, slot] = sharpness * sharpness * sharpness * (np.float32(0.02) + e)
+        weights[t, slot] = sharpness * sharpness * (np.float32(0.02) + e)
         ui, vi = int(u), int(v)
         fu, fv = u - ui, v - vi
         for c in range(3):
