@@ -9,7 +9,7 @@ from tadmor.engine.surface.labels import Candidates, colour_deviation
 from tadmor.engine.surface.topology import face_pieces
 
 MEASURED_FOOTPRINTS = 25.0
-MOST_DEVIATION = 14.0
+MOST_DEVIATION = 18.0
 SMOOTHED_RINGS = 6
 SMALL_PIECE = 0.01
 CRUMB_FACES = 12
