@@ -40,19 +40,19 @@ class Cost:
 
 COSTS: Mapping[str, Cost] = {
     "photos": Cost(1.0, 0.1, shape=((0.05, 0.4),)),
-    "features": Cost(0.3, 0.45, "feature_px", 2),
+    "features": Cost(0.3, 0.26, "feature_px", 2),
     "pairs": Cost(0.0, 0.03),
-    "matches": Cost(0.0, 0.08, "max_features", 2),
-    "cameras": Cost(0.5, 0.4),
-    "depth": Cost(0.0, 1.8, "depth_px", 2, shape=((0.5, 0.03),)),
-    "fuse": Cost(0.0, 0.4, "depth_px", 2),
-    "mesh": Cost(6.0, 0.2, "depth_px", 1, shape=((0.13, 0.75),)),
-    "texture": Cost(3.0, 0.7, shape=((0.47, 0.12), (0.53, 0.4))),
+    "matches": Cost(0.0, 0.05, "max_features", 2),
+    "cameras": Cost(0.3, 0.3),
+    "depth": Cost(0.0, 0.82, "depth_px", 2, shape=((0.5, 0.03),)),
+    "fuse": Cost(0.4, 0.32, "depth_px", 2),
+    "mesh": Cost(4.0, 0.2, "depth_px", 1, shape=((0.13, 0.75),)),
+    "texture": Cost(1.5, 0.36, shape=((0.47, 0.12), (0.53, 0.4))),
     "evidence": Cost(0.3, 0.03),
-    "quality": Cost(0.5, 0.25),
-    "export": Cost(0.8, 0.02),
+    "quality": Cost(0.3, 0.07),
+    "export": Cost(0.3, 0.01),
 }
-"""Measured on fountain_p11 and sceaux_castle, 11 photos each. The order is that of the steps."""
+"""Measured on fountain_p11 and sceaux_castle, 11 photos each, on two cores. The order is that of the steps."""
 
 ONCE = ("photos", "features", "pairs", "matches", "cameras")
 """Steps that a run takes once; the others are taken for every component."""
