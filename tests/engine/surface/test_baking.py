@@ -11,7 +11,7 @@ from meshes import facing, grid
 from numpy.typing import NDArray
 
 from tadmor.engine.scene import F32, F64, I32, U8, Lens, View
-from tadmor.engine.surface.baking import Blend, Painter, Texels, rasterise_charts
+from tadmor.engine.surface.baking import SIGMA, SIGMA_TIMES, Blend, Painter, Texels, blend_sigma, rasterise_charts
 from tadmor.engine.surface.topology import face_normals, unit
 from tadmor.engine.surface.visibility import edge_weight, look
 
@@ -163,3 +163,9 @@ def test_a_photos_edge_weighs_less_than_its_middle() -> None:
     assert weight[20, 29] == weight[20, 30] == 0
     assert weight[0].max() == weight[:, 0].max() == 0
     assert (np.diff(weight[20, 20:30]) <= 0).all()
+
+
+def test_photos_of_different_lights_are_blended_more_widely() -> None:
+    assert blend_sigma(np.full(9, 5, np.float32)) == SIGMA
+    assert blend_sigma(np.full(9, 20, np.float32)) == 20 * SIGMA_TIMES
+    assert blend_sigma(np.zeros(0, np.float32)) == SIGMA

@@ -17,7 +17,7 @@ from tadmor.engine.steps.depth import Stereo, load_picture
 from tadmor.engine.steps.fuse import Fused
 from tadmor.engine.steps.photos import full_picture_path
 from tadmor.engine.surface import charts
-from tadmor.engine.surface.baking import MOST_BLENDED, Blend, Painter, rasterise_charts
+from tadmor.engine.surface.baking import MOST_BLENDED, Blend, Painter, blend_sigma, rasterise_charts
 from tadmor.engine.surface.cleaning import peel_unseen
 from tadmor.engine.surface.labels import Candidates, choose_labels, solve_exposure
 from tadmor.engine.surface.topology import face_neighbours, face_normals, unit
@@ -177,6 +177,7 @@ def lay_out(
         gain=gain,
         offset=offset,
         keep=keep,
+        sigma=np.array(blend_sigma(differing[keep & seen])),
         chart=atlas.chart,
         corner=atlas.corner,
         view=atlas.view,
@@ -230,7 +231,7 @@ def _bake_charts(
     blend = Blend(texels, triangles, normals, candidates, layout["painter"][mine].astype(np.int16))
     for row in np.unique(candidates[candidates >= 0]):
         blend.sample(int(row), _painter(task, int(row), layout, origin))
-    return blend.mean()
+    return blend.mean(float(layout["sigma"]))
 
 
 def _painter(task: BakeTask, row: int, layout: dict[str, NDArray[Any]], origin: F64) -> Painter:

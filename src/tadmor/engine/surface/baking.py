@@ -12,6 +12,7 @@ from tadmor.engine.scene import F32, F64, I32, U8, Lens
 
 MOST_BLENDED = 6
 SIGMA = 40.0
+SIGMA_TIMES = 5.0
 ROUNDS = 2
 PADDING_PX = 1.6
 COLOUR_SCALE = 64  # sampled colours are kept as 16-bit integers of 1/64 grey level
@@ -96,6 +97,15 @@ class Painter:
     edge_weight: F32
 
 
+def blend_sigma(disagreement: F32) -> float:
+    """Distance from the mean at which a sample counts half, from how far photos lie apart (m,) on the faces.
+
+    Photos of different days and lights differ everywhere; there only what differs more than usual is an intruder.
+    """
+    usual = float(np.median(disagreement)) if len(disagreement) else 0.0
+    return max(SIGMA, SIGMA_TIMES * usual)
+
+
 class Blend:
     """Collects up to six photos' samples for every texel, then takes their robust mean."""
 
@@ -140,10 +150,12 @@ class Blend:
             self.weights,
         )
 
-    def mean(self) -> U8:
-        """(t, 3) uint8 colours; texels without a sample take the value 0."""
+    def mean(self, sigma: float = SIGMA) -> U8:
+        """(t, 3) uint8 colours; texels without a sample take the value 0. `sigma`, in grey levels, is the distance from
+        the mean at which a sample counts half.
+        """
         result = np.zeros((len(self.texels.face), 3), np.uint8)
-        _robust_mean(self.colours, self.weights, np.float32(SIGMA), ROUNDS, result)
+        _robust_mean(self.colours, self.weights, np.float32(sigma), ROUNDS, result)
         return result
 
 
