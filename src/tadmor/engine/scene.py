@@ -131,3 +131,14 @@ class Scene:
     def centres(self) -> F64:
         """(n_views, 3) camera positions."""
         return np.array([view.centre for view in self.views])
+
+
+def project_into(points: F64, lens: Lens, rotation: F64, translation: F64) -> tuple[I32, I32, F64, I32]:
+    """Rows, columns and depths of world points (n, 3) inside a pinhole's picture, and which points they are."""
+    in_camera = points @ rotation.T + translation
+    z = np.maximum(in_camera[:, 2], 1e-9)
+    x = np.round(in_camera[:, 0] / z * lens.focal_px + lens.cx)
+    y = np.round(in_camera[:, 1] / z * lens.focal_px + lens.cy)
+    inside = (in_camera[:, 2] > 0) & (x >= 0) & (y >= 0) & (x < lens.width) & (y < lens.height)
+    index = np.nonzero(inside)[0]
+    return y[index].astype(np.int32), x[index].astype(np.int32), in_camera[index, 2], index.astype(np.int32)

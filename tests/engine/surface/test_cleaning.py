@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from meshes import facing, grid, squares
 
-from tadmor.engine.scene import Lens
+from tadmor.engine.scene import Lens, project_into
 from tadmor.engine.surface.cleaning import (
     CLOSED_RINGS,
     GUESSED_FOOTPRINTS,
@@ -15,7 +15,6 @@ from tadmor.engine.surface.cleaning import (
     SMALLEST_PIECE_FACES,
     SeenFrom,
     peel_unseen,
-    project_into,
     refill_small_holes,
     supported,
     without_small_pieces,
@@ -146,7 +145,7 @@ def test_surface_in_the_sky_is_not_unless_measured_there() -> None:
 
 def test_points_are_projected_as_the_lens_does() -> None:
     points = np.array([[0.0, 0, 0], [1, 0.5, 0], [0, 0, 20], [50, 0, 0]])
-    rows, columns, depths, index = project_into(points, seen(10.0))
+    rows, columns, depths, index = project_into(points, LENS, FRONT.rotation, FRONT.translation)
     assert index.tolist() == [0, 1]  # the others lie behind and beside
     np.testing.assert_allclose(depths, [10, 10])
     expected = LENS.distort(FRONT.camera_points(points[:2])[:, :2] / 10)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from tadmor.engine.scene import F32, U8, Bool
+from tadmor.engine.scene import F32, U8, Bool, project_into
 from tadmor.engine.stereo.homography import Pattern, Shown, plane_depth, plane_homography, warped
 from tadmor.engine.stereo.merging import back_project
 from tadmor.engine.stereo.planes import Plane
@@ -124,16 +124,11 @@ def _gain(view: Shown, other: Shown) -> F32:
     rows, columns = np.nonzero(view.depth[::CALIBRATION_STRIDE, ::CALIBRATION_STRIDE])
     rows, columns = rows * CALIBRATION_STRIDE, columns * CALIBRATION_STRIDE
     points = back_project(view.depth, view.lens, view.rotation, view.translation, rows, columns)
-    there = points @ other.rotation.T + other.translation
-    z = np.maximum(there[:, 2], 1e-9)
-    x = np.round(there[:, 0] / z * other.lens.focal_px + other.lens.cx).astype(np.int64)
-    y = np.round(there[:, 1] / z * other.lens.focal_px + other.lens.cy).astype(np.int64)
-    inside = (there[:, 2] > 0) & (x >= 0) & (y >= 0) & (x < other.lens.width) & (y < other.lens.height)
-    x, y, z, rows, columns = x[inside], y[inside], z[inside], rows[inside], columns[inside]
+    y, x, z, which = project_into(points, other.lens, other.rotation, other.translation)
     same = np.abs(other.depth[y, x] - z) < SAME_DEPTH * z
     if same.sum() < MIN_CALIBRATION_PX:
         return np.ones(3, np.float32)
-    mine, theirs = view.picture[rows[same], columns[same]], other.picture[y[same], x[same]]
+    mine, theirs = view.picture[rows, columns][which[same]], other.picture[y[same], x[same]]
     gain: F32 = np.clip(np.median(mine, 0) / np.maximum(np.median(theirs, 0), 1), 0.4, 2.5).astype(np.float32)
     return gain
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
-from tadmor.engine.scene import F32, F64, I32, Bool, Lens
+from tadmor.engine.scene import F32, F64, I32, Bool, Lens, project_into
 from tadmor.engine.surface.topology import face_neighbours, face_pieces, keep_faces
 
 FAR_FOOTPRINTS = 60.0
@@ -49,7 +49,7 @@ def supported(vertices: F64, points: F64, footprints: F32, views: Iterable[SeenF
     in_sky = np.zeros(len(vertices), np.int32)
     kernel = np.ones((3, 3))
     for view in views:
-        rows, columns, depths, index = project_into(vertices, view)
+        rows, columns, depths, index = project_into(vertices, view.lens, view.rotation, view.translation)
         measured = cv2.erode(np.where(view.depth > 0, view.depth, np.float32(1e9)), kernel)[rows, columns]
         in_front[index] += (measured < 1e8) & (depths < measured * IN_FRONT)
         if view.sky.any():
@@ -68,17 +68,6 @@ def refill_small_holes(faces: I32, keep: Bool, most_faces: int = REFILLED_FACES)
     size = np.bincount(piece, minlength=count)
     refilled: Bool = keep | (size[piece] <= most_faces)
     return refilled
-
-
-def project_into(vertices: F64, view: SeenFrom) -> tuple[I32, I32, F64, I32]:
-    """Rows, columns and depths of the vertices inside a view's picture, and which vertices they are."""
-    in_camera = vertices @ view.rotation.T + view.translation
-    z = np.maximum(in_camera[:, 2], 1e-9)
-    x = np.round(in_camera[:, 0] / z * view.lens.focal_px + view.lens.cx)
-    y = np.round(in_camera[:, 1] / z * view.lens.focal_px + view.lens.cy)
-    inside = (in_camera[:, 2] > 0) & (x >= 0) & (y >= 0) & (x < view.lens.width) & (y < view.lens.height)
-    index = np.nonzero(inside)[0]
-    return y[index].astype(np.int32), x[index].astype(np.int32), in_camera[index, 2], index.astype(np.int32)
 
 
 def without_small_pieces(vertices: F64, faces: I32) -> tuple[F64, I32]:
